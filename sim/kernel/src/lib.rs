@@ -1,0 +1,3 @@
+//! Work in progress.
+pub mod time;
+pub use time::{Duration, Ppm, Time};
