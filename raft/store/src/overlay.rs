@@ -1,0 +1,99 @@
+//! A batch of user data that is being made, and can be read as if it was written already.
+//!
+//! Commands of one batch must see each other's writes (an append after an append), but the batch shall
+//! reach the database as one, with the apply state in it.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::engine::{Db, Engine, WriteBatch};
+use crate::error::EngineError;
+
+/// A [`WriteBatch`] for the kv database with reads on top.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    batch: WriteBatch,
+    /// One for each operation, so that a lookup compares integers side by side and hardly ever a key.
+    /// Batches are kept small (`apply::MAX_BATCH_OPS`), which beats the allocations of a map.
+    fingerprints: SmallVec<[u64; 16]>,
+}
+
+/// Tells most keys apart. The end of a key varies more than its beginning.
+fn fingerprint(key: &[u8]) -> u64 {
+    let mut tail = [0; 8];
+    let bytes = key.len().min(8);
+    tail[..bytes].copy_from_slice(&key[key.len() - bytes..]);
+    u64::from_le_bytes(tail) ^ (key.len() as u64).rotate_right(8)
+}
+
+impl Overlay {
+    /// The number of writes.
+    pub(crate) fn len(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// The batch, to be written.
+    pub(crate) fn into_batch(self) -> WriteBatch {
+        self.batch
+    }
+
+    /// Sets `key` to the concatenation of `parts`.
+    pub(crate) fn put(&mut self, key: &[u8], parts: &[&[u8]]) {
+        self.fingerprints.push(fingerprint(key));
+        self.batch.put_parts(key, parts);
+    }
+
+    /// Removes `key`.
+    pub(crate) fn delete(&mut self, key: &[u8]) {
+        self.fingerprints.push(fingerprint(key));
+        self.batch.delete(key);
+    }
+
+    /// The value of `key`: the last one in the batch, or else the one below it.
+    pub(crate) fn get(&self, engine: &impl Engine, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        let wanted = fingerprint(key);
+        for (position, _) in self.fingerprints.iter().enumerate().rev().filter(|(_, found)| **found == wanted) {
+            let (found, value) = self.batch.op(position);
+            if found == key {
+                return Ok(value.map(Bytes::copy_from_slice));
+            }
+        }
+        engine.get(Db::Kv, key)
+    }
+
+    /// Visits the pairs with `start <= key < end` in order until `visit` returns false.
+    pub(crate) fn scan(
+        &self,
+        engine: &impl Engine,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], Bytes) -> bool,
+    ) -> Result<(), EngineError> {
+        let ops = (0..self.batch.len()).map(|position| self.batch.op(position));
+        // The last write of a key wins.
+        let pending: BTreeMap<_, _> = ops.filter(|&(key, _)| start <= key && key < end).collect();
+        let mut pending = pending.into_iter().peekable();
+        let mut going = true;
+        engine.scan(Db::Kv, start, end, &mut |key, value| {
+            while let Some((ours, written)) = pending.next_if(|&(ours, _)| ours < key) {
+                going = written.is_none_or(|written| visit(ours, Bytes::copy_from_slice(written)));
+                if !going {
+                    return false;
+                }
+            }
+            going = match pending.next_if(|&(ours, _)| ours == key) {
+                Some((_, written)) => {
+                    written.is_none_or(|written| visit(key, Bytes::copy_from_slice(written)))
+                }
+                None => visit(key, value.clone()),
+            };
+            going
+        })?;
+        for (ours, written) in pending {
+            going = going && written.is_none_or(|written| visit(ours, Bytes::copy_from_slice(written)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,131 @@
+//! When the store next has something to do.
+//!
+//! Raft counts ticks, but nearly all ticks only count. So no tick is an event: each replica is given the
+//! ticks it missed when the next input comes to it, and the store asks to be woken for those ticks
+//! alone that make a replica act.
+
+use im::OrdSet;
+
+/// No tick: a replica that waits for nothing.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// The due ticks of all replicas. Tick 0 is the moment when the store opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    opened_ns: u64,
+    interval_ns: u64,
+    /// The highest tick seen: a clock that goes back takes nothing back.
+    tick: u64,
+    /// When replicas are due. One that is due later than it stands here stays until its turn comes:
+    /// a follower that hears from its leader moves its deadline with each message.
+    queue: OrdSet<(u64, u64)>,
+    /// When the kv database is due for a sync.
+    kv_sync: u64,
+    /// The least of all these.
+    next: u64,
+}
+
+impl Timers {
+    pub(crate) fn new(opened_ns: u64, interval_ns: u64) -> Timers {
+        Timers { opened_ns, interval_ns, tick: 0, queue: OrdSet::new(), kv_sync: NEVER, next: NEVER }
+    }
+
+    /// The tick at `now_ns`.
+    pub(crate) fn tick_at(&mut self, now_ns: u64) -> u64 {
+        self.tick = self.tick.max(now_ns.saturating_sub(self.opened_ns) / self.interval_ns);
+        self.tick
+    }
+
+    /// The time of the next due tick.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        let since_open = (self.next != NEVER).then(|| self.next.checked_mul(self.interval_ns))??;
+        self.opened_ns.checked_add(since_open)
+    }
+
+    /// Makes sure that `region` is woken at `due`. `queued` is where it stands in the queue.
+    pub(crate) fn schedule(&mut self, region: u64, queued: &mut u64, due: u64) {
+        if due < *queued {
+            self.queue.remove(&(*queued, region));
+            self.queue.insert((due, region));
+            *queued = due;
+            self.next = self.next.min(due);
+        }
+    }
+
+    /// Asks for a sync of the kv database at `due`, unless one is due before.
+    pub(crate) fn schedule_kv_sync(&mut self, due: u64) {
+        self.kv_sync = self.kv_sync.min(due);
+        self.next = self.next.min(due);
+    }
+
+    /// The regions due at `tick`, in order of their ids. They no longer stand in the queue.
+    pub(crate) fn take_due(&mut self, tick: u64) -> Vec<u64> {
+        let mut due = Vec::new();
+        while let Some(&first) = self.queue.get_min().filter(|(at, _)| *at <= tick) {
+            self.queue.remove(&first);
+            due.push(first.1);
+        }
+        due.sort_unstable();
+        self.update_next();
+        due
+    }
+
+    /// Whether the kv database is due for a sync at `tick`. It is no longer, then.
+    pub(crate) fn take_kv_sync(&mut self, tick: u64) -> bool {
+        let due = self.kv_sync <= tick;
+        if due {
+            self.kv_sync = NEVER;
+            self.update_next();
+        }
+        due
+    }
+
+    fn update_next(&mut self) {
+        self.next = self.queue.get_min().map_or(NEVER, |&(at, _)| at).min(self.kv_sync);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_count_from_opening_and_never_go_back() {
+        let mut timers = Timers::new(1_000, 100);
+        assert_eq!(timers.tick_at(1_000), 0);
+        assert_eq!(timers.tick_at(1_299), 2);
+        assert_eq!(timers.tick_at(1_100), 2);
+        assert_eq!(timers.tick_at(0), 2);
+        assert_eq!(timers.tick_at(1_300), 3);
+    }
+
+    #[test]
+    fn the_next_deadline_is_the_earliest() {
+        let mut timers = Timers::new(1_000, 100);
+        assert_eq!(timers.next_deadline(), None);
+        let (mut one, mut two) = (NEVER, NEVER);
+        timers.schedule(1, &mut one, 7);
+        timers.schedule(2, &mut two, 5);
+        assert_eq!(timers.next_deadline(), Some(1_500));
+        // Later than it stands: the queue keeps the earlier place.
+        timers.schedule(2, &mut two, 9);
+        assert_eq!((two, timers.next_deadline()), (5, Some(1_500)));
+        timers.schedule(1, &mut one, 3);
+        assert_eq!((one, timers.next_deadline()), (3, Some(1_300)));
+        assert_eq!(timers.take_due(2), []);
+        assert_eq!(timers.take_due(6), [1, 2]);
+        assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_sync_of_the_kv_database_is_asked_for_once() {
+        let mut timers = Timers::new(0, 1);
+        timers.schedule_kv_sync(4);
+        timers.schedule_kv_sync(8);
+        assert_eq!(timers.next_deadline(), Some(4));
+        assert!(!timers.take_kv_sync(3));
+        assert!(timers.take_kv_sync(4));
+        assert!(!timers.take_kv_sync(100));
+        assert_eq!(timers.next_deadline(), None);
+    }
+}

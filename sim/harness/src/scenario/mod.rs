@@ -1,0 +1,5 @@
+//! Scenario files.
+
+pub mod ast;
+pub mod names;
+pub mod units;

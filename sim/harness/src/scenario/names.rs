@@ -1,0 +1,159 @@
+//! The fixed words of the scenario language that stand where a name from a list is expected.
+//!
+//! Each list is an enum with its spelling and a one-line explanation beside it, so that the parser, the
+//! printer, the editors' schema and the documentation cannot disagree. Adding a word here adds it to all.
+
+use std::fmt;
+
+/// An enum whose values are words of the language.
+pub trait Keyword: Copy + PartialEq + fmt::Debug + 'static {
+    /// Every value, in the order in which messages and the schema list them.
+    const ALL: &'static [Self];
+    /// What such a word is called in messages, with its article: "a check".
+    const WHAT: &'static str;
+
+    /// The word as written in a scenario file.
+    fn word(self) -> &'static str;
+
+    /// One line on what the word means.
+    fn doc(self) -> &'static str;
+
+    /// The value spelled `word`.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.word() == word)
+    }
+}
+
+macro_rules! keywords {
+    ($(
+        $(#[$attr:meta])*
+        enum $name:ident: $what:literal {
+            $( $(#[doc = $doc:literal])+ $value:ident = $word:literal, )+
+        }
+    )+) => { $(
+        $(#[$attr])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $( $(#[doc = $doc])+ $value, )+ }
+
+        impl Keyword for $name {
+            const ALL: &'static [Self] = &[$($name::$value),+];
+            const WHAT: &'static str = $what;
+
+            fn word(self) -> &'static str {
+                match self { $($name::$value => $word,)+ }
+            }
+
+            fn doc(self) -> &'static str {
+                match self { $($name::$value => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    )+ };
+}
+
+keywords! {
+    /// What happens after the last step, before the closing checks.
+    enum Ending: "an ending" {
+        /// Faults end, crashed stores restart, and the cluster must converge.
+        Heal = "heal",
+        /// The run stops where the steps end; only the checks that need no healing are made.
+        None = "none",
+    }
+
+    /// What a crashed store's databases lose of the writes that no sync has covered.
+    enum Losing: "what a crash loses" {
+        /// Each database keeps an arbitrary prefix of its unsynced writes.
+        Random = "random",
+        /// Every unsynced write is lost.
+        Unsynced = "unsynced",
+        /// Unsynced writes survive, as when a process dies and its machine does not.
+        Nothing = "nothing",
+    }
+
+    /// The role of a replica within its term (thesis, section 3.3).
+    enum Role: "a role" {
+        /// Follows a leader or waits for one.
+        Follower = "follower",
+        /// Asks for votes, or for pre-votes.
+        Candidate = "candidate",
+        /// Leads its term.
+        Leader = "leader",
+    }
+
+    /// A number of a replica that `wait` and `expect` can compare.
+    enum Gauge: "a number of a replica" {
+        /// The replica's current term.
+        Term = "term",
+        /// The highest index that the replica knows to be committed.
+        Commit = "commit",
+        /// The highest index that the replica has applied to its state machine.
+        AppliedIndex = "applied-index",
+    }
+
+    /// The kinds of message that a filter can pick.
+    enum MessageKind: "a kind of message" {
+        /// Log entries from a leader to one follower.
+        Append = "append",
+        /// A follower's answer to `append`.
+        AppendResponse = "append-response",
+        /// A candidate's request for a vote or a pre-vote.
+        Vote = "vote",
+        /// The answer to `vote`.
+        VoteResponse = "vote-response",
+        /// A leader's sign of life.
+        Heartbeat = "heartbeat",
+        /// A follower's answer to `heartbeat`.
+        HeartbeatResponse = "heartbeat-response",
+        /// A client's request to a store.
+        Request = "request",
+        /// A store's reply to a client.
+        Reply = "reply",
+        /// Every message.
+        Any = "any",
+    }
+
+    /// The checks of a run, by the names used in output, scenario files and documentation.
+    enum Check: "a check" {
+        /// At most one leader is elected in a term.
+        ElectionSafety = "election-safety",
+        /// A leader never overwrites or deletes entries of its own log.
+        LeaderAppendOnly = "leader-append-only",
+        /// Two logs with an entry of the same index and term are identical up to it.
+        LogMatching = "log-matching",
+        /// An entry committed in a term is in the log of every leader of later terms.
+        LeaderCompleteness = "leader-completeness",
+        /// No two replicas apply different commands at one index.
+        StateMachineSafety = "state-machine-safety",
+        /// A leader commits only entries of its own term that a quorum has made durable, and what precedes them.
+        CommitRule = "commit-rule",
+        /// Term, commit and applied never go backwards within one life of a replica.
+        Monotone = "monotone",
+        /// A replica votes for at most one candidate in a term, whatever it forgets in a crash.
+        VoteOnce = "vote-once",
+        /// A message that promises durability leaves only after the sync it depends on.
+        SendImpliesDurable = "send-implies-durable",
+        /// Truncated, applied, commit and last index stand in this order.
+        LogOrder = "log-order",
+        /// The clients' history is one that a single copy of the data could have produced.
+        Linearizability = "linearizability",
+        /// Replicas that have applied the same index hold the same data.
+        ReplicasEqual = "replicas-equal",
+        /// Once everything is healed, the cluster makes progress.
+        Liveness = "liveness",
+        /// An `expect` step, or an assertion of an operation, does not hold.
+        Expectation = "expectation",
+        /// The condition of a `wait` step, or the answer of an operation, does not come in time.
+        Wait = "wait",
+        /// The code under test panics.
+        Panic = "panic",
+        /// Too many events pass without virtual time moving or anything being achieved.
+        Livelock = "livelock",
+        /// The run exceeds a number of `limits`.
+        Limit = "limit",
+    }
+}

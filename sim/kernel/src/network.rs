@@ -1,0 +1,290 @@
+//! The network: what may happen to a message between two machines.
+//!
+//! # Promise
+//! Each directed link has a model of its own. A message that is not lost arrives after a latency drawn from
+//! the link's distribution, and not before an earlier message of the same link, as over one connection,
+//! unless it is among the share that may overtake.
+//!
+//! # Faults
+//! - Loss, each message by itself.
+//! - Duplication: a second copy arrives after a latency of its own, and may in turn be doubled.
+//! - Reordering: a share of the messages takes no heed of what was sent earlier.
+//! - Cuts of directed links, and so partitions of any shape: what is sent while a link is cut is lost,
+//!   and so is what would arrive while it is cut.
+//! - Filters that pick single messages: see [`crate::filter`].
+//!
+//! Every machine that sends draws from a stream of its own. Not covered: bandwidth, queues that fill up,
+//! and corruption; a message arrives whole or not at all.
+
+use crate::filter::Filters;
+use crate::process::{Message, NodeId};
+use crate::random::Stream;
+use crate::time::{Duration, Ppm, Time};
+
+/// A distribution of spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Latency {
+    /// Always the same.
+    Constant(Duration),
+    /// Uniform between two spans, both included.
+    Uniform(Duration, Duration),
+    /// At least `min`, and beyond it exponential with this mean.
+    MinPlusExponential {
+        /// The least.
+        min: Duration,
+        /// The mean of what comes on top.
+        mean: Duration,
+    },
+}
+
+impl Latency {
+    /// Draws one span.
+    pub fn draw(&self, stream: &mut Stream) -> Duration {
+        match *self {
+            Latency::Constant(span) => span,
+            Latency::Uniform(low, high) => Duration(stream.between(low.0, high.0)),
+            Latency::MinPlusExponential { min, mean } => min + stream.exponential(mean),
+        }
+    }
+}
+
+/// How one directed link treats messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkModel {
+    /// From sending to arrival.
+    pub latency: Latency,
+    /// The share of messages that never arrive.
+    pub loss: Ppm,
+    /// The share of messages that arrive once more.
+    pub duplicate: Ppm,
+    /// The share of messages that may overtake earlier ones.
+    pub reorder: Ppm,
+}
+
+impl Default for LinkModel {
+    /// A network of one region: 1 to 10 ms, nothing lost, in order.
+    fn default() -> LinkModel {
+        LinkModel {
+            latency: Latency::Uniform(Duration::millis(1), Duration::millis(10)),
+            loss: Ppm::ZERO,
+            duplicate: Ppm::ZERO,
+            reorder: Ppm::ZERO,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// The latest arrival so far of a message that keeps its place.
+    last_arrival: Time,
+    /// Index into `models`.
+    model: u16,
+    cut: bool,
+}
+
+/// All links of a world.
+#[derive(Clone, Debug)]
+pub struct Network<M> {
+    nodes: usize,
+    /// `links[from * nodes + to]`.
+    links: Vec<Link>,
+    /// Models in use; 0 is the default.
+    models: Vec<LinkModel>,
+    /// One a sender.
+    streams: Vec<Stream>,
+    pub(crate) filters: Filters<M>,
+    seed: u64,
+}
+
+impl<M: Message> Network<M> {
+    pub(crate) fn new(seed: u64) -> Network<M> {
+        Network {
+            nodes: 0,
+            links: Vec::new(),
+            models: vec![LinkModel::default()],
+            streams: Vec::new(),
+            filters: Filters::new(),
+            seed,
+        }
+    }
+
+    pub(crate) fn add_node(&mut self) {
+        let (old, new) = (self.nodes, self.nodes + 1);
+        let fresh = Link { last_arrival: Time::ZERO, model: 0, cut: false };
+        let mut links = vec![fresh; new * new];
+        for from in 0..old {
+            links[from * new..from * new + old].copy_from_slice(&self.links[from * old..(from + 1) * old]);
+        }
+        self.links = links;
+        self.nodes = new;
+        self.streams.push(Stream::derive(self.seed, &format!("network of {old}")));
+    }
+
+    /// Sets the model of every link that has none of its own.
+    pub fn set_default(&mut self, model: LinkModel) {
+        self.models[0] = model;
+    }
+
+    /// The model of one link.
+    #[must_use]
+    pub fn model(&self, from: NodeId, to: NodeId) -> LinkModel {
+        self.models[self.link(from, to).model as usize]
+    }
+
+    /// Gives one link a model of its own.
+    pub fn set_model(&mut self, from: NodeId, to: NodeId, model: LinkModel) {
+        let known = self.models[1..].iter().position(|m| *m == model).map(|at| at + 1);
+        let index = known.unwrap_or_else(|| {
+            self.models.push(model);
+            self.models.len() - 1
+        });
+        // More different models than 65,535: the last wins, which no run comes near.
+        self.link_mut(from, to).model = u16::try_from(index).unwrap_or(u16::MAX);
+    }
+
+    /// Every link has the default model again.
+    pub fn reset_models(&mut self) {
+        self.links.iter_mut().for_each(|link| link.model = 0);
+        self.models.truncate(1);
+    }
+
+    /// Cuts or mends one directed link.
+    pub fn set_cut(&mut self, from: NodeId, to: NodeId, cut: bool) {
+        self.link_mut(from, to).cut = cut;
+    }
+
+    /// Whether a directed link is cut.
+    #[must_use]
+    pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.link(from, to).cut
+    }
+
+    /// Mends every link.
+    pub fn mend_all(&mut self) {
+        self.links.iter_mut().for_each(|link| link.cut = false);
+    }
+
+    /// The number of machines.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Decides when a message sent now arrives; `None` where it is lost.
+    #[inline]
+    pub(crate) fn arrival(&mut self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
+        let link = &mut self.links[from.0 as usize * self.nodes + to.0 as usize];
+        if link.cut {
+            return None;
+        }
+        let model = &self.models[link.model as usize];
+        let stream = &mut self.streams[from.0 as usize];
+        if stream.chance(model.loss) {
+            return None;
+        }
+        let mut arrival = now + model.latency.draw(stream);
+        if !stream.chance(model.reorder) {
+            // One nanosecond apart, so that the order of arrival is decided here and not by a tie.
+            arrival = arrival.max(link.last_arrival + Duration(1));
+            link.last_arrival = arrival;
+        }
+        Some(arrival)
+    }
+
+    /// Whether a message that arrives on this link shall arrive once more.
+    #[inline]
+    pub(crate) fn duplicates(&mut self, from: NodeId, to: NodeId) -> bool {
+        let model = &self.models[self.link(from, to).model as usize];
+        self.streams[from.0 as usize].chance(model.duplicate)
+    }
+
+    fn link(&self, from: NodeId, to: NodeId) -> &Link {
+        &self.links[from.0 as usize * self.nodes + to.0 as usize]
+    }
+
+    fn link_mut(&mut self, from: NodeId, to: NodeId) -> &mut Link {
+        &mut self.links[from.0 as usize * self.nodes + to.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Kind;
+    use crate::trace::TraceHasher;
+
+    #[derive(Clone, Debug)]
+    struct Nothing;
+    impl Message for Nothing {
+        fn kind(&self) -> Kind {
+            Kind(0)
+        }
+        fn digest(&self, _: &mut TraceHasher) {}
+    }
+
+    const A: NodeId = NodeId(0);
+    const B: NodeId = NodeId(1);
+
+    fn network(model: LinkModel) -> Network<Nothing> {
+        let mut network = Network::new(1);
+        network.add_node();
+        network.add_node();
+        network.set_default(model);
+        network
+    }
+
+    fn arrivals(network: &mut Network<Nothing>, n: u64) -> Vec<Option<Time>> {
+        (0..n).map(|i| network.arrival(Time(i), A, B)).collect()
+    }
+
+    #[test]
+    fn a_link_keeps_order_and_its_latency() {
+        let seen = arrivals(&mut network(LinkModel::default()), 1_000);
+        assert!(seen.is_sorted() && seen.iter().all(|t| t.is_some_and(|t| t.0 >= 1_000_000)));
+    }
+
+    #[test]
+    fn reordering_lets_messages_overtake() {
+        let model = LinkModel { reorder: Ppm::ALWAYS, ..LinkModel::default() };
+        let seen = arrivals(&mut network(model), 1_000);
+        assert!(!seen.is_sorted() && seen.iter().all(|t| t.is_some_and(|t| t.0 <= 10_001_000)));
+    }
+
+    #[test]
+    fn loss_loses_its_share() {
+        let model = LinkModel { loss: Ppm::percent(10), ..LinkModel::default() };
+        let lost = arrivals(&mut network(model), 10_000).iter().filter(|t| t.is_none()).count();
+        assert!((900..1_100).contains(&lost), "{lost} of 10,000 lost");
+    }
+
+    #[test]
+    fn cuts_are_one_way_and_survive_a_new_node() {
+        let mut network = network(LinkModel::default());
+        network.set_cut(A, B, true);
+        network.add_node();
+        assert!(network.is_cut(A, B) && !network.is_cut(B, A) && !network.is_cut(A, NodeId(2)));
+        assert_eq!(network.arrival(Time::ZERO, A, B), None);
+        assert!(network.arrival(Time::ZERO, B, A).is_some());
+        network.mend_all();
+        assert!(network.arrival(Time::ZERO, A, B).is_some());
+    }
+
+    #[test]
+    fn one_link_can_differ() {
+        let mut network = network(LinkModel::default());
+        let slow = LinkModel { latency: Latency::Constant(Duration::secs(1)), ..LinkModel::default() };
+        network.set_model(A, B, slow);
+        assert_eq!((network.model(A, B), network.model(B, A)), (slow, LinkModel::default()));
+        assert_eq!(network.arrival(Time::ZERO, A, B), Some(Time(1_000_000_000)));
+        network.reset_models();
+        assert_eq!(network.model(A, B), LinkModel::default());
+    }
+
+    #[test]
+    fn a_draw_on_one_sender_shifts_no_other() {
+        let (mut one, mut two) = (network(LinkModel::default()), network(LinkModel::default()));
+        arrivals(&mut one, 10);
+        let at = Time(1_000_000_000);
+        assert_eq!(one.arrival(at, B, A), two.arrival(at, B, A));
+    }
+}

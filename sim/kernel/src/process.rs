@@ -1,0 +1,140 @@
+//! The seam between the simulator and the code under test.
+//!
+//! A [`Process`] is a state machine without I/O. An input comes in (a message, a timer, "what you wrote is
+//! durable"), the process changes its own state and says through the [`Context`] what shall happen: send,
+//! write, sync, wake me later. It reads no clock but [`Context::now`], no randomness but
+//! [`Context::random_seed`], and keeps no reference to anything outside itself, so that cloning it clones
+//! all it knows. The same code can then run in production over sockets and files.
+//!
+//! One world runs one type of process. A system of several kinds (stores, clients, a placement service)
+//! is an enum of them.
+
+use crate::disk::{DbId, Disk, WriteSeq};
+use crate::random::Stream;
+use crate::time::{Duration, Time};
+use crate::trace::TraceHasher;
+
+/// A machine on the network, numbered from 0 in the order of [`World::add`](crate::World::add).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+/// What sort of message a message is, for filters: a number below 64 that the protocol defines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kind(pub u8);
+
+/// What travels on the network.
+pub trait Message: Clone {
+    /// The sort of message, for filters.
+    fn kind(&self) -> Kind;
+    /// Folds into `hash` everything that tells this message from another.
+    fn digest(&self, hash: &mut TraceHasher);
+}
+
+/// The code under test, one value a machine.
+///
+/// After a crash a new value is started over the same disk; nothing else survives.
+pub trait Process: Clone {
+    /// What travels on the network.
+    type Message: Message;
+    /// What comes from outside of the simulated system, an operator's command for one.
+    type Input;
+
+    /// The machine booted. The disk holds what earlier incarnations left.
+    fn on_start(&mut self, cx: &mut Context<'_, Self::Message>);
+
+    /// A message arrived.
+    fn on_message(&mut self, from: NodeId, message: Self::Message, cx: &mut Context<'_, Self::Message>);
+
+    /// A timer set by this incarnation ran out. A timer cannot be taken back: a process that no longer
+    /// wants it ignores it.
+    fn on_timer(&mut self, token: u64, cx: &mut Context<'_, Self::Message>);
+
+    /// Writes of database `db` up to number `up_to` are durable.
+    fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut Context<'_, Self::Message>);
+
+    /// Somebody outside said something.
+    fn on_input(&mut self, input: Self::Input, cx: &mut Context<'_, Self::Message>);
+}
+
+/// A message on its way out.
+#[derive(Clone, Debug)]
+pub struct Outgoing<M> {
+    /// The receiver.
+    pub to: NodeId,
+    /// What it says.
+    pub message: M,
+}
+
+/// What a process asked for while it handled one event.
+#[derive(Clone, Debug)]
+pub(crate) struct Effects<M> {
+    pub(crate) sent: Vec<Outgoing<M>>,
+    pub(crate) timers: Vec<(Duration, u64)>,
+    pub(crate) syncs: Vec<DbId>,
+}
+
+impl<M> Effects<M> {
+    pub(crate) const fn new() -> Effects<M> {
+        Effects { sent: Vec::new(), timers: Vec::new(), syncs: Vec::new() }
+    }
+}
+
+/// What a process may see and do while it handles an event.
+pub struct Context<'a, M> {
+    pub(crate) node: NodeId,
+    pub(crate) now: Time,
+    pub(crate) seed: u64,
+    pub(crate) incarnation: u32,
+    pub(crate) disk: &'a mut Disk,
+    pub(crate) effects: &'a mut Effects<M>,
+}
+
+impl<M> Context<'_, M> {
+    /// This machine.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// This machine's clock.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How often this machine has started before.
+    #[must_use]
+    pub fn incarnation(&self) -> u32 {
+        self.incarnation
+    }
+
+    /// A seed for the process's own random decisions, one for each label, machine and incarnation.
+    #[must_use]
+    pub fn random_seed(&self, label: &str) -> u64 {
+        let label = format!("{label} of {} in life {}", self.node.0, self.incarnation);
+        Stream::derive(self.seed, &label).bits()
+    }
+
+    /// Sends a message. It may be lost, late, doubled or overtaken: see [`crate::network`].
+    pub fn send(&mut self, to: NodeId, message: M) {
+        self.effects.sent.push(Outgoing { to, message });
+    }
+
+    /// Calls [`Process::on_timer`] with `token` after this span.
+    pub fn set_timer(&mut self, after: Duration, token: u64) {
+        self.effects.timers.push((after, token));
+    }
+
+    /// This machine's disk.
+    #[must_use]
+    pub fn disk(&mut self) -> &mut Disk {
+        self.disk
+    }
+
+    /// Makes durable what has been written to `db` by the end of this event; [`Process::on_synced`] tells when.
+    pub fn sync(&mut self, db: DbId) {
+        if !self.effects.syncs.contains(&db) {
+            self.effects.syncs.push(db);
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! A world: every machine, the network between them, one clock, and the loop that makes things happen.
+//!
+//! [`World::step`] takes the next event and gives it to its process; what the process asked for becomes
+//! further events. An [`Observer`] sees each event with its effects before anything else happens: checks,
+//! traces and statistics are observers, and cost nothing where there are none.
+
+use crate::disk::{DbId, Disk, DiskModel, Loss, WriteSeq};
+use crate::filter::{Filter, FilterId, Picked};
+use crate::network::Network;
+use crate::process::{Context, Effects, Message, NodeId, Outgoing, Process};
+use crate::queue::Queue;
+use crate::random::Stream;
+use crate::time::{Duration, Time};
+use crate::trace::TraceHasher;
+
+/// Why a process ran.
+#[derive(Debug)]
+pub enum Cause<'a, P: Process> {
+    /// The machine booted.
+    Start,
+    /// A message arrived.
+    Message {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: &'a P::Message,
+    },
+    /// A timer ran out.
+    Timer {
+        /// What it was set with.
+        token: u64,
+    },
+    /// A sync completed.
+    Synced {
+        /// Of this database.
+        db: DbId,
+        /// The newest write that is durable now.
+        up_to: WriteSeq,
+    },
+    /// Somebody outside said something.
+    Input(&'a P::Input),
+    /// The machine stopped; its process is gone.
+    Crash {
+        /// What the disk forgot.
+        loss: Loss,
+    },
+}
+
+/// What became of a message that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It will arrive then, unless the link is cut by that time or the machine is down.
+    Arrives(Time),
+    /// The network lost it: by its loss rate, or because the link is cut.
+    Lost,
+    /// A filter dropped it.
+    Dropped,
+    /// A filter sends it on later.
+    Delayed(Duration),
+    /// A filter holds it.
+    Held,
+    /// It arrived where nobody could take it: the link was cut meanwhile, or the machine is down.
+    Undelivered,
+}
+
+/// One event and its effects, just after the process handled it and before they take their course.
+#[derive(Debug)]
+pub struct Happened<'a, P: Process> {
+    /// When.
+    pub time: Time,
+    /// Where.
+    pub node: NodeId,
+    /// The process after the event; `None` after a crash.
+    pub process: Option<&'a P>,
+    /// The machine's disk; what the event wrote is visible and not durable.
+    pub disk: &'a Disk,
+    /// What it sent.
+    pub sent: &'a [Outgoing<P::Message>],
+}
+
+/// Sees everything and changes nothing.
+pub trait Observer<P: Process>: Clone {
+    /// An event is about to be handled.
+    fn happening(&mut self, time: Time, node: NodeId, cause: &Cause<'_, P>) {
+        let _ = (time, node, cause);
+    }
+    /// An event was handled.
+    fn happened(&mut self, what: &Happened<'_, P>) {
+        let _ = what;
+    }
+    /// The network decided about a message.
+    fn routed(&mut self, time: Time, from: NodeId, to: NodeId, message: &P::Message, fate: Fate) {
+        let _ = (time, from, to, message, fate);
+    }
+}
+
+impl<P: Process> Observer<P> for () {}
+
+#[derive(Clone, Debug)]
+enum Event<M> {
+    Deliver { from: NodeId, to: NodeId, message: M },
+    /// A filter's delay is over.
+    Route { from: NodeId, to: NodeId, message: M },
+    Timer { node: NodeId, incarnation: u32, token: u64 },
+    Synced { node: NodeId, incarnation: u32, db: DbId },
+}
+
+#[derive(Clone, Debug)]
+struct Node<P> {
+    /// `None` while the machine is down.
+    process: Option<P>,
+    /// Counts starts; events of an earlier life are void.
+    incarnation: u32,
+    disk: Disk,
+}
+
+/// The whole simulation as one value.
+#[derive(Clone, Debug)]
+pub struct World<P: Process, O> {
+    now: Time,
+    seed: u64,
+    queue: Queue<Event<P::Message>>,
+    nodes: Vec<Node<P>>,
+    network: Network<P::Message>,
+    ties: Stream,
+    effects: Effects<P::Message>,
+    hash: TraceHasher,
+    events: u64,
+    observer: O,
+}
+
+/// What a machine's event is about; hashed and shown as this.
+enum Work<P: Process> {
+    Start,
+    Message(NodeId, P::Message),
+    Timer(u64),
+    Synced(DbId, WriteSeq),
+    Input(P::Input),
+}
+
+impl<P: Process, O: Observer<P>> World<P, O> {
+    /// An empty world. The seed decides everything that chance decides.
+    #[must_use]
+    pub fn new(seed: u64, observer: O) -> World<P, O> {
+        World {
+            now: Time::ZERO,
+            seed,
+            queue: Queue::new(),
+            nodes: Vec::new(),
+            network: Network::new(seed),
+            ties: Stream::derive(seed, "ties"),
+            effects: Effects::new(),
+            hash: TraceHasher::default(),
+            events: 0,
+            observer,
+        }
+    }
+
+    /// Adds a machine with an empty disk of so many databases. It is down until started.
+    pub fn add(&mut self, databases: u8) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        let disk = Disk::new(databases, Stream::derive(self.seed, &format!("disk of {}", id.0)));
+        self.nodes.push(Node { process: None, incarnation: 0, disk });
+        self.network.add_node();
+        id
+    }
+
+    /// Boots a machine that is down.
+    ///
+    /// # Panics
+    /// Where it is up already.
+    pub fn start(&mut self, node: NodeId, process: P) {
+        let machine = &mut self.nodes[node.0 as usize];
+        assert!(machine.process.is_none(), "machine {} is up already", node.0);
+        machine.process = Some(process);
+        self.dispatch(node, Work::Start);
+    }
+
+    /// Stops a machine at once: its process and all that was on its way to itself is gone, and the disk
+    /// forgets. Does nothing where it is down.
+    pub fn crash(&mut self, node: NodeId, loss: Loss) {
+        let machine = &mut self.nodes[node.0 as usize];
+        if machine.process.take().is_none() {
+            return;
+        }
+        machine.incarnation += 1;
+        self.count(node, 6);
+        self.observer.happening(self.now, node, &Cause::Crash { loss });
+        let machine = &mut self.nodes[node.0 as usize];
+        machine.disk.crash(loss);
+        let what = Happened { time: self.now, node, process: None, disk: &machine.disk, sent: &[] };
+        self.observer.happened(&what);
+    }
+
+    /// Tells a process something from outside, now. Returns false where its machine is down.
+    pub fn input(&mut self, node: NodeId, input: P::Input) -> bool {
+        let up = self.is_up(node);
+        if up {
+            self.dispatch(node, Work::Input(input));
+        }
+        up
+    }
+
+    /// Handles the next event; false where there is none.
+    pub fn step(&mut self) -> bool {
+        let Some((time, event)) = self.queue.pop() else { return false };
+        debug_assert!(time >= self.now, "time went backwards");
+        self.now = time;
+        match event {
+            Event::Deliver { from, to, message } => self.deliver(from, to, message),
+            Event::Route { from, to, message } => self.transmit(from, to, message),
+            Event::Timer { node, incarnation, token } => {
+                if self.lives(node, incarnation) {
+                    self.dispatch(node, Work::Timer(token));
+                }
+            }
+            Event::Synced { node, incarnation, db } => {
+                if self.lives(node, incarnation) {
+                    let (up_to, again) = self.nodes[node.0 as usize].disk.complete_sync(db);
+                    if again {
+                        self.begin_sync(node, db);
+                    }
+                    self.dispatch(node, Work::Synced(db, up_to));
+                }
+            }
+        }
+        true
+    }
+
+    /// Handles every event up to and including `time`, which is then the present.
+    pub fn run_until(&mut self, time: Time) {
+        while self.next_time().is_some_and(|next| next <= time) {
+            self.step();
+        }
+        self.advance_to(time);
+    }
+
+    /// Lets time pass without an event. Never beyond the next event, and never backwards.
+    pub fn advance_to(&mut self, time: Time) {
+        let limit = self.next_time().unwrap_or(Time::MAX).min(time);
+        self.now = self.now.max(limit);
+    }
+
+    /// When the next event is due.
+    #[must_use]
+    pub fn next_time(&self) -> Option<Time> {
+        self.queue.next_time()
+    }
+
+    /// Puts up a filter for messages sent from now on.
+    pub fn add_filter(&mut self, filter: Filter) -> FilterId {
+        self.network.filters.add(filter)
+    }
+
+    /// Takes one filter down, or all of them. What it held is sent on.
+    pub fn remove_filter(&mut self, id: Option<FilterId>) {
+        for (from, to, message) in self.network.filters.remove(id) {
+            self.transmit(from, to, message);
+        }
+    }
+
+    /// How many messages a filter has picked, also after it was taken down.
+    #[must_use]
+    pub fn filter_acted(&self, id: FilterId) -> u64 {
+        self.network.filters.acted(id)
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &Network<P::Message> {
+        &self.network
+    }
+
+    /// The network, to change it.
+    #[must_use]
+    pub fn network_mut(&mut self) -> &mut Network<P::Message> {
+        &mut self.network
+    }
+
+    /// Changes how a machine's disk behaves from now on.
+    pub fn set_disk_model(&mut self, node: NodeId, model: DiskModel) {
+        self.nodes[node.0 as usize].disk.set_model(model);
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The seed of all that chance decides here.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many events have been handled.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// How many events are due later.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The hash over every event so far.
+    #[must_use]
+    pub fn trace_hash(&self) -> u64 {
+        self.hash.value()
+    }
+
+    /// A machine's process; `None` while it is down.
+    #[must_use]
+    pub fn process(&self, node: NodeId) -> Option<&P> {
+        self.nodes[node.0 as usize].process.as_ref()
+    }
+
+    /// A machine's disk.
+    #[must_use]
+    pub fn disk(&self, node: NodeId) -> &Disk {
+        &self.nodes[node.0 as usize].disk
+    }
+
+    /// Whether a machine is up.
+    #[must_use]
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.process(node).is_some()
+    }
+
+    /// The messages under way, in no particular order: sender, receiver, message.
+    pub fn in_flight(&self) -> impl Iterator<Item = (NodeId, NodeId, &P::Message)> {
+        self.queue.iter().filter_map(|event| match event {
+            Event::Deliver { from, to, message } | Event::Route { from, to, message } => Some((*from, *to, message)),
+            Event::Timer { .. } | Event::Synced { .. } => None,
+        })
+    }
+
+    /// The observer.
+    #[must_use]
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// The observer, to take from it what it saw.
+    #[must_use]
+    pub fn observer_mut(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    fn lives(&self, node: NodeId, incarnation: u32) -> bool {
+        let machine = &self.nodes[node.0 as usize];
+        machine.incarnation == incarnation && machine.process.is_some()
+    }
+
+    fn deliver(&mut self, from: NodeId, to: NodeId, message: P::Message) {
+        if self.network.is_cut(from, to) || !self.is_up(to) {
+            self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
+        } else {
+            self.dispatch(to, Work::Message(from, message));
+        }
+    }
+
+    /// Counts an event and folds what every event has into the hash.
+    fn count(&mut self, node: NodeId, kind: u64) {
+        self.events += 1;
+        self.hash.word(self.now.0);
+        self.hash.word(u64::from(node.0) << 8 | kind);
+    }
+
+    /// Gives one event to its process, lets the observer see it, and sets its effects going.
+    #[inline]
+    fn dispatch(&mut self, node: NodeId, work: Work<P>) {
+        let kind = match &work {
+            Work::Start => 1,
+            Work::Message(..) => 2,
+            Work::Timer(_) => 3,
+            Work::Synced(..) => 4,
+            Work::Input(_) => 5,
+        };
+        self.count(node, kind);
+        let cause = match &work {
+            Work::Start => Cause::Start,
+            Work::Message(from, message) => {
+                self.hash.word(u64::from(from.0));
+                message.digest(&mut self.hash);
+                Cause::Message { from: *from, message }
+            }
+            Work::Timer(token) => {
+                self.hash.word(*token);
+                Cause::Timer { token: *token }
+            }
+            Work::Synced(db, up_to) => {
+                self.hash.word(*up_to << 8 | u64::from(db.0));
+                Cause::Synced { db: *db, up_to: *up_to }
+            }
+            Work::Input(input) => Cause::Input(input),
+        };
+        self.observer.happening(self.now, node, &cause);
+        let machine = &mut self.nodes[node.0 as usize];
+        let Some(process) = machine.process.as_mut() else { return };
+        let mut cx = Context {
+            node,
+            now: self.now,
+            seed: self.seed,
+            incarnation: machine.incarnation,
+            disk: &mut machine.disk,
+            effects: &mut self.effects,
+        };
+        match work {
+            Work::Start => process.on_start(&mut cx),
+            Work::Message(from, message) => process.on_message(from, message, &mut cx),
+            Work::Timer(token) => process.on_timer(token, &mut cx),
+            Work::Synced(db, up_to) => process.on_synced(db, up_to, &mut cx),
+            Work::Input(input) => process.on_input(input, &mut cx),
+        }
+        let what = Happened {
+            time: self.now,
+            node,
+            process: Some(process),
+            disk: &machine.disk,
+            sent: &self.effects.sent,
+        };
+        self.observer.happened(&what);
+        self.take_effects(node);
+    }
+
+    #[inline]
+    fn take_effects(&mut self, node: NodeId) {
+        let incarnation = self.nodes[node.0 as usize].incarnation;
+        // The vectors go back when they are empty, so that no event allocates for them.
+        let mut timers = std::mem::take(&mut self.effects.timers);
+        for (after, token) in timers.drain(..) {
+            self.push(self.now + after, Event::Timer { node, incarnation, token });
+        }
+        self.effects.timers = timers;
+        let mut syncs = std::mem::take(&mut self.effects.syncs);
+        for db in syncs.drain(..) {
+            self.begin_sync(node, db);
+        }
+        self.effects.syncs = syncs;
+        let mut sent = std::mem::take(&mut self.effects.sent);
+        for Outgoing { to, message } in sent.drain(..) {
+            self.route(node, to, message);
+        }
+        self.effects.sent = sent;
+    }
+
+    fn begin_sync(&mut self, node: NodeId, db: DbId) {
+        let machine = &mut self.nodes[node.0 as usize];
+        let incarnation = machine.incarnation;
+        if let Some(latency) = machine.disk.begin_sync(db) {
+            self.push(self.now + latency, Event::Synced { node, incarnation, db });
+        }
+    }
+
+    /// A message leaves its machine: filters first, then the network.
+    #[inline]
+    fn route(&mut self, from: NodeId, to: NodeId, message: P::Message) {
+        if self.network.filters.is_empty() {
+            return self.transmit(from, to, message);
+        }
+        match self.network.filters.pick(from, to, message) {
+            Picked::Pass(message) => self.transmit(from, to, message),
+            Picked::Dropped(message) => self.observer.routed(self.now, from, to, &message, Fate::Dropped),
+            Picked::Held => {}
+            Picked::Delayed(message, span) => {
+                self.observer.routed(self.now, from, to, &message, Fate::Delayed(span));
+                self.push(self.now + span, Event::Route { from, to, message });
+            }
+            Picked::Copies(message, times) => {
+                for _ in 0..times {
+                    self.transmit(from, to, message.clone());
+                }
+                self.transmit(from, to, message);
+            }
+        }
+    }
+
+    #[inline]
+    fn transmit(&mut self, from: NodeId, to: NodeId, message: P::Message) {
+        let Some(arrival) = self.network.arrival(self.now, from, to) else {
+            self.observer.routed(self.now, from, to, &message, Fate::Lost);
+            return;
+        };
+        self.observer.routed(self.now, from, to, &message, Fate::Arrives(arrival));
+        if self.network.duplicates(from, to) {
+            self.transmit(from, to, message.clone());
+        }
+        self.push(arrival, Event::Deliver { from, to, message });
+    }
+
+    #[inline]
+    fn push(&mut self, time: Time, event: Event<P::Message>) {
+        let tie = (self.ties.bits() >> 32) as u32; // the high half
+        self.queue.push(time, tie, event);
+    }
+}
