@@ -39,6 +39,14 @@ pub enum StoreError {
         /// The store that the data is of.
         store_id: u64,
     },
+    /// Raft cannot start from what the databases hold.
+    #[error("region {region_id}: {source}")]
+    Raft {
+        /// The region.
+        region_id: u64,
+        /// What raft says.
+        source: raft::Error,
+    },
     /// The databases contradict themselves or each other.
     #[error("region {region_id}: {what}")]
     Corrupt {
@@ -51,6 +59,9 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn corrupt(region_id: u64, what: impl Into<Cow<'static, str>>) -> StoreError {
-        StoreError::Corrupt { region_id, what: what.into() }
+        StoreError::Corrupt {
+            region_id,
+            what: what.into(),
+        }
     }
 }

@@ -18,13 +18,14 @@
 //!
 //! - [`engine`]: the traits that the outside implements, and [`WriteBatch`].
 //! - [`keys`]: the layout of the databases.
-//! - [`Store`]: peers by region, timers, bootstrap and restart.
+//! - [`Store`]: peers by region, bootstrap and restart; `timers`: when it next has something to do.
 //! - [`Peer`]: one replica: the ready loop, and what waits for a sync.
 //! - [`PeerStorage`]: the durable side of a replica: log, hard state, apply state.
 //! - [`validate`]: what is wrong with a request, before it is proposed and again when it is applied.
 //! - `apply`, `overlay`, `proposals`: from a committed entry to data and a response.
 
 mod apply;
+mod bootstrap;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -34,6 +35,8 @@ mod peer;
 mod peer_storage;
 mod proposals;
 mod store;
+#[cfg(test)]
+mod testing;
 mod timers;
 pub mod validate;
 

@@ -29,6 +29,14 @@ fn fingerprint(key: &[u8]) -> u64 {
 }
 
 impl Overlay {
+    /// An empty batch with room for `bytes` bytes of keys and values.
+    pub(crate) fn with_capacity(bytes: usize) -> Overlay {
+        Overlay {
+            batch: WriteBatch::with_capacity(bytes),
+            fingerprints: SmallVec::new(),
+        }
+    }
+
     /// The number of writes.
     pub(crate) fn len(&self) -> usize {
         self.batch.len()
@@ -54,7 +62,13 @@ impl Overlay {
     /// The value of `key`: the last one in the batch, or else the one below it.
     pub(crate) fn get(&self, engine: &impl Engine, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let wanted = fingerprint(key);
-        for (position, _) in self.fingerprints.iter().enumerate().rev().filter(|(_, found)| **found == wanted) {
+        for (position, _) in self
+            .fingerprints
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, found)| **found == wanted)
+        {
             let (found, value) = self.batch.op(position);
             if found == key {
                 return Ok(value.map(Bytes::copy_from_slice));
@@ -95,5 +109,86 @@ impl Overlay {
             going = going && written.is_none_or(|written| visit(ours, Bytes::copy_from_slice(written)));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::MapEngine;
+
+    /// A write: a key and its new value, or none.
+    fn write() -> impl Strategy<Value = (Vec<u8>, Option<Vec<u8>>)> {
+        // Few bytes and different lengths, so that keys are equal, prefixes of each other, or close.
+        (vec(0..3u8, 0..12), proptest::option::of(vec(any::<u8>(), 0..3)))
+    }
+
+    fn visit(
+        overlay: &Overlay,
+        engine: &MapEngine,
+        range: (&[u8], &[u8]),
+        limit: usize,
+    ) -> Vec<(Vec<u8>, Bytes)> {
+        let mut found = Vec::new();
+        let mut visit = |key: &[u8], value| {
+            found.push((key.to_vec(), value));
+            found.len() < limit
+        };
+        overlay.scan(engine, range.0, range.1, &mut visit).unwrap();
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn reads_see_the_batch_as_if_it_was_written(
+            below in vec(write(), 0..20),
+            above in vec(write(), 0..20),
+            probes in vec(vec(0..3u8, 0..12), 0..10),
+            start in vec(0..4u8, 0..3),
+            end in vec(0..4u8, 0..3),
+            limit in 1..10usize,
+        ) {
+            let mut engine = MapEngine::default();
+            let mut batch = WriteBatch::new();
+            for (key, value) in &below {
+                match value {
+                    Some(value) => batch.put(key, value),
+                    None => batch.delete(key),
+                }
+            }
+            engine.write(Db::Kv, batch).unwrap();
+            let mut overlay = Overlay::default();
+            for (key, value) in &above {
+                match value {
+                    Some(value) => overlay.put(key, &[value]),
+                    None => overlay.delete(key),
+                }
+            }
+            let mut model = BTreeMap::new();
+            for (key, value) in below.iter().chain(&above) {
+                model.insert(key.clone(), value.clone().map(Bytes::from));
+            }
+            model.retain(|_, value| value.is_some());
+
+            for key in below.iter().chain(&above).map(|(key, _)| key).chain(&probes) {
+                let expected = model.get(key).cloned().flatten();
+                prop_assert_eq!(overlay.get(&engine, key).unwrap(), expected);
+            }
+            let expected: Vec<_> = model
+                .iter()
+                .filter(|(key, _)| start <= **key && **key < end)
+                .map(|(key, value)| (key.clone(), value.clone().unwrap()))
+                .take(limit)
+                .collect();
+            prop_assert_eq!(visit(&overlay, &engine, (&start, &end), limit), expected);
+
+            engine.write(Db::Kv, overlay.into_batch()).unwrap();
+            for (key, value) in &model {
+                prop_assert_eq!(&engine.get(Db::Kv, key).unwrap(), value);
+            }
+        }
     }
 }

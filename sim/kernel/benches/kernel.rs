@@ -2,7 +2,8 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use raftsim_kernel::{
-    Context, DbId, Duration, Kind, Latency, LinkModel, Message, NodeId, Process, Time, TraceHasher, World, WriteSeq,
+    Context, DbId, Duration, Kind, Latency, LinkModel, Message, NodeId, Process, Time, TraceHasher, World,
+    WriteSeq,
 };
 
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ const EVENTS: u64 = 100_000;
 
 fn world(machines: u32, balls: u64) -> World<Juggler, ()> {
     let mut world = World::new(1, ());
-    let latency = Latency::Uniform(Duration::millis(1), Duration::millis(10));
+    let latency = Latency::Uniform { min: Duration::millis(1), max: Duration::millis(10) };
     world.network_mut().set_default(LinkModel { latency, ..LinkModel::default() });
     let nodes: Vec<_> = (0..machines).map(|_| world.add(2)).collect();
     for node in nodes {
@@ -68,9 +69,11 @@ fn run(mut world: World<Juggler, ()>) -> u64 {
 fn kernel(c: &mut Criterion) {
     let mut group = c.benchmark_group("kernel");
     group.throughput(Throughput::Elements(EVENTS));
-    for (name, machines, balls) in
-        [("messages, 30 in the air", 3, 10), ("messages, 1000 in the air", 5, 200), ("messages, 100000 in the air", 10, 10_000)]
-    {
+    for (name, machines, balls) in [
+        ("messages, 30 in the air", 3, 10),
+        ("messages, 1000 in the air", 5, 200),
+        ("messages, 100000 in the air", 10, 10_000),
+    ] {
         group.bench_function(name, |b| b.iter_batched(|| world(machines, balls), run, BatchSize::LargeInput));
     }
     let timers = || {

@@ -23,7 +23,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use im::OrdMap;
 
-use crate::network::Latency;
+use crate::latency::Latency;
 use crate::random::Stream;
 use crate::time::Duration;
 
@@ -123,12 +123,19 @@ impl Disk {
 
     /// The pairs with `start <= key < end` in order. An `end` of `None` has no bound.
     pub fn range<'a>(
-        &'a self, db: DbId, start: &'a [u8], end: Option<&'a [u8]>,
+        &'a self,
+        db: DbId,
+        start: &'a [u8],
+        end: Option<&'a [u8]>,
     ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
         let end = end.map_or(Bound::Unbounded, Bound::Excluded);
         // An OrdMap panics where start is beyond end.
         let empty = matches!(end, Bound::Excluded(end) if end <= start);
-        let bounds = if empty { (Bound::Included(start), Bound::Excluded(start)) } else { (Bound::Included(start), end) };
+        let bounds = if empty {
+            (Bound::Included(start), Bound::Excluded(start))
+        } else {
+            (Bound::Included(start), end)
+        };
         self.database(db).visible.range::<_, [u8]>(bounds).take_while(move |_| !empty)
     }
 
@@ -354,7 +361,9 @@ mod tests {
         disk.write(DB, ["a", "b", "c"].map(|k| (k.into(), Some("v".into()))).to_vec());
         let keys = |start: &str, end: Option<&str>| {
             let end = end.map(str::as_bytes);
-            disk.range(DB, start.as_bytes(), end).map(|(k, _)| String::from_utf8_lossy(k).into_owned()).collect::<String>()
+            disk.range(DB, start.as_bytes(), end)
+                .map(|(k, _)| String::from_utf8_lossy(k).into_owned())
+                .collect::<String>()
         };
         assert_eq!(keys("", None), "abc");
         assert_eq!(keys("b", None), "bc");

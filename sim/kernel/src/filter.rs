@@ -115,7 +115,8 @@ impl<M: Message> Filters<M> {
             }
             active.matched += 1;
             let used = self.acted[active.id.0 as usize];
-            if active.matched <= active.filter.skip || active.filter.count.is_some_and(|count| used >= count) {
+            if active.matched <= active.filter.skip || active.filter.count.is_some_and(|count| used >= count)
+            {
                 continue;
             }
             self.acted[active.id.0 as usize] += 1;

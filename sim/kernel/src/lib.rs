@@ -97,6 +97,7 @@
 
 pub mod disk;
 pub mod filter;
+pub mod latency;
 pub mod network;
 pub mod process;
 mod queue;
@@ -107,7 +108,8 @@ pub mod world;
 
 pub use disk::{Change, DbId, Disk, DiskModel, Loss, WriteSeq};
 pub use filter::{Filter, FilterAction, FilterId};
-pub use network::{Latency, LinkModel, Network};
+pub use latency::Latency;
+pub use network::{LinkModel, Network};
 pub use process::{Context, Kind, Message, NodeId, Outgoing, Process};
 pub use random::Stream;
 pub use time::{Duration, Ppm, Time};

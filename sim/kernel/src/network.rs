@@ -17,36 +17,10 @@
 //! and corruption; a message arrives whole or not at all.
 
 use crate::filter::Filters;
+use crate::latency::Latency;
 use crate::process::{Message, NodeId};
 use crate::random::Stream;
 use crate::time::{Duration, Ppm, Time};
-
-/// A distribution of spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Latency {
-    /// Always the same.
-    Constant(Duration),
-    /// Uniform between two spans, both included.
-    Uniform(Duration, Duration),
-    /// At least `min`, and beyond it exponential with this mean.
-    MinPlusExponential {
-        /// The least.
-        min: Duration,
-        /// The mean of what comes on top.
-        mean: Duration,
-    },
-}
-
-impl Latency {
-    /// Draws one span.
-    pub fn draw(&self, stream: &mut Stream) -> Duration {
-        match *self {
-            Latency::Constant(span) => span,
-            Latency::Uniform(low, high) => Duration(stream.between(low.0, high.0)),
-            Latency::MinPlusExponential { min, mean } => min + stream.exponential(mean),
-        }
-    }
-}
 
 /// How one directed link treats messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +39,7 @@ impl Default for LinkModel {
     /// A network of one region: 1 to 10 ms, nothing lost, in order.
     fn default() -> LinkModel {
         LinkModel {
-            latency: Latency::Uniform(Duration::millis(1), Duration::millis(10)),
+            latency: Latency::Uniform { min: Duration::millis(1), max: Duration::millis(10) },
             loss: Ppm::ZERO,
             duplicate: Ppm::ZERO,
             reorder: Ppm::ZERO,

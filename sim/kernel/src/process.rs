@@ -125,9 +125,15 @@ impl<M> Context<'_, M> {
         self.effects.timers.push((after, token));
     }
 
-    /// This machine's disk.
+    /// This machine's disk, to read and write.
     #[must_use]
     pub fn disk(&mut self) -> &mut Disk {
+        self.disk
+    }
+
+    /// This machine's disk, to read.
+    #[must_use]
+    pub fn disk_ref(&self) -> &Disk {
         self.disk
     }
 

@@ -22,11 +22,17 @@ pub struct Ppm(u32);
 /// Why a text is not a time, a duration or a probability. Its message says what would be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ParseUnitError(String);
+pub struct ParseUnitError(pub(crate) String);
 
 /// Units from large to small, with their nanoseconds. `µs` is read too, and never printed.
-const UNITS: [(&str, u64); 6] =
-    [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+];
 
 impl Time {
     /// The start of the run.
@@ -224,7 +230,8 @@ impl FromStr for Duration {
 impl FromStr for Ppm {
     type Err = ParseUnitError;
     fn from_str(text: &str) -> Result<Ppm, ParseUnitError> {
-        let error = || ParseUnitError(format!("expected a share such as \"0.5%\" or \"100ppm\", found {text:?}"));
+        let error =
+            || ParseUnitError(format!("expected a share such as \"0.5%\" or \"100ppm\", found {text:?}"));
         let trimmed = text.trim();
         let parts = if let Some(number) = trimmed.strip_suffix('%') {
             scaled(number.trim_end(), 10_000)
@@ -244,9 +251,16 @@ mod tests {
 
     #[test]
     fn prints_the_unit_a_person_would_write() {
-        for (nanos, text) in
-            [(0, "0s"), (1, "1ns"), (1_500, "1.5us"), (250_000_000, "250ms"), (1_203_000_000, "1.203s"), (90_000_000_000, "90s"), (120_000_000_000, "2m"), (3_600_000_000_000, "1h")]
-        {
+        for (nanos, text) in [
+            (0, "0s"),
+            (1, "1ns"),
+            (1_500, "1.5us"),
+            (250_000_000, "250ms"),
+            (1_203_000_000, "1.203s"),
+            (90_000_000_000, "90s"),
+            (120_000_000_000, "2m"),
+            (3_600_000_000_000, "1h"),
+        ] {
             assert_eq!(Duration(nanos).to_string(), text);
         }
         assert_eq!(Ppm::percent(1).to_string(), "1%");

@@ -98,11 +98,27 @@ impl<P: Process> Observer<P> for () {}
 
 #[derive(Clone, Debug)]
 enum Event<M> {
-    Deliver { from: NodeId, to: NodeId, message: M },
+    Deliver {
+        from: NodeId,
+        to: NodeId,
+        message: M,
+    },
     /// A filter's delay is over.
-    Route { from: NodeId, to: NodeId, message: M },
-    Timer { node: NodeId, incarnation: u32, token: u64 },
-    Synced { node: NodeId, incarnation: u32, db: DbId },
+    Route {
+        from: NodeId,
+        to: NodeId,
+        message: M,
+    },
+    Timer {
+        node: NodeId,
+        incarnation: u32,
+        token: u64,
+    },
+    Synced {
+        node: NodeId,
+        incarnation: u32,
+        db: DbId,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -333,7 +349,9 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     /// The messages under way, in no particular order: sender, receiver, message.
     pub fn in_flight(&self) -> impl Iterator<Item = (NodeId, NodeId, &P::Message)> {
         self.queue.iter().filter_map(|event| match event {
-            Event::Deliver { from, to, message } | Event::Route { from, to, message } => Some((*from, *to, message)),
+            Event::Deliver { from, to, message } | Event::Route { from, to, message } => {
+                Some((*from, *to, message))
+            }
             Event::Timer { .. } | Event::Synced { .. } => None,
         })
     }

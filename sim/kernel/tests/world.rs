@@ -1,8 +1,8 @@
 //! What a world promises, seen from outside: crashes, cuts, filters, clones.
 
 use raftsim_kernel::{
-    Context, DbId, Duration, Filter, FilterAction, Kind, Latency, LinkModel, Loss, Message, NodeId, Ppm, Process, Time,
-    TraceHasher, World, WriteSeq,
+    Context, DbId, Duration, Filter, FilterAction, Kind, Latency, LinkModel, Loss, Message, NodeId, Ppm,
+    Process, Time, TraceHasher, World, WriteSeq,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -202,7 +202,7 @@ fn a_filter_makes_copies() {
 
 #[test]
 fn a_clone_has_the_same_future_and_its_own() {
-    let mut world = world(Latency::Uniform(Duration::millis(1), Duration::millis(10)));
+    let mut world = world(Latency::Uniform { min: Duration::millis(1), max: Duration::millis(10) });
     (0..20).for_each(|n| assert!(world.input(A, Order::Send(n))));
     world.run_until(ms(3));
     let mut same = world.clone();

@@ -112,7 +112,9 @@ pub struct RaftstoreConfig {
 
 impl Default for RaftstoreConfig {
     fn default() -> RaftstoreConfig {
-        RaftstoreConfig { kv_sync_interval: Duration::secs(1) }
+        RaftstoreConfig {
+            kv_sync_interval: Duration::secs(1),
+        }
     }
 }
 
@@ -132,7 +134,10 @@ pub struct NetworkConfig {
 impl Default for NetworkConfig {
     fn default() -> NetworkConfig {
         NetworkConfig {
-            latency: Latency::Uniform { min: Duration::millis(1), max: Duration::millis(10) },
+            latency: Latency::Uniform {
+                min: Duration::millis(1),
+                max: Duration::millis(10),
+            },
             loss: Ppm::ZERO,
             duplicate: Ppm::ZERO,
             reorder: Ppm::ZERO,
@@ -149,7 +154,9 @@ pub struct DiskConfig {
 
 impl Default for DiskConfig {
     fn default() -> DiskConfig {
-        DiskConfig { sync: Latency::Constant(Duration::millis(1)) }
+        DiskConfig {
+            sync: Latency::Constant(Duration::millis(1)),
+        }
     }
 }
 
@@ -164,7 +171,10 @@ pub struct ClientConfig {
 
 impl Default for ClientConfig {
     fn default() -> ClientConfig {
-        ClientConfig { timeout: Duration::secs(1), backoff: Duration::millis(20) }
+        ClientConfig {
+            timeout: Duration::secs(1),
+            backoff: Duration::millis(20),
+        }
     }
 }
 
@@ -179,7 +189,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { events: 20_000_000, time: Duration::secs(3600) }
+        Limits {
+            events: 20_000_000,
+            time: Duration::secs(3600),
+        }
     }
 }
 
@@ -198,13 +211,21 @@ impl Step {
     /// A step that starts at once and stands in no file.
     #[must_use]
     pub fn now(action: Action) -> Step {
-        Step { when: When::Now, action, line: 0 }
+        Step {
+            when: When::Now,
+            action,
+            line: 0,
+        }
     }
 
     /// A step pinned to `time`, standing in no file.
     #[must_use]
     pub fn at(time: Time, action: Action) -> Step {
-        Step { when: When::At(time), action, line: 0 }
+        Step {
+            when: When::At(time),
+            action,
+            line: 0,
+        }
     }
 }
 
@@ -604,7 +625,14 @@ impl Load {
     /// A load with the default clients, keys and mix.
     #[must_use]
     pub fn lasting(duration: Duration) -> Load {
-        Load { duration, clients: 4, keys: 16, mix: Mix::default(), value_size: Bytes::new(16), ops: None }
+        Load {
+            duration,
+            clients: 4,
+            keys: 16,
+            mix: Mix::default(),
+            value_size: Bytes::new(16),
+            ops: None,
+        }
     }
 }
 
@@ -627,12 +655,24 @@ pub struct Mix {
 
 impl Mix {
     /// No operation at all: where a given `mix` starts from.
-    pub const ZERO: Mix = Mix { put: 0, get: 0, append: 0, delete: 0, cas: 0, scan: 0 };
+    pub const ZERO: Mix = Mix {
+        put: 0,
+        get: 0,
+        append: 0,
+        delete: 0,
+        cas: 0,
+        scan: 0,
+    };
 }
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix { put: 4, get: 4, append: 2, ..Mix::ZERO }
+        Mix {
+            put: 4,
+            get: 4,
+            append: 2,
+            ..Mix::ZERO
+        }
     }
 }
 

@@ -20,8 +20,17 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
-        Diagnostic { span, message: message.into(), label: label.into(), help: None }
+    pub(super) fn new(
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            span,
+            message: message.into(),
+            label: label.into(),
+            help: None,
+        }
     }
 
     #[must_use]
@@ -35,12 +44,20 @@ impl Diagnostic {
 /// the file, line and column, the line itself with the place underlined, and help. With ANSI colors if `color`.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], file_name: &str, source: &str, color: bool) -> String {
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
     let reports = diagnostics.iter().map(|diagnostic| {
-        let place = AnnotationKind::Primary.span(clamped(&diagnostic.span, source)).label(diagnostic.label.as_str());
+        let place = AnnotationKind::Primary
+            .span(clamped(&diagnostic.span, source))
+            .label(diagnostic.label.as_str());
         let snippet = Snippet::source(source).path(file_name).annotation(place);
-        let mut group = Level::ERROR.primary_title(diagnostic.message.as_str()).element(snippet);
+        let mut group = Level::ERROR
+            .primary_title(diagnostic.message.as_str())
+            .element(snippet);
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
@@ -84,13 +101,18 @@ pub(super) fn nearest<'w>(word: &str, words: impl IntoIterator<Item = &'w str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// `a`, `b` and `c`.
+/// `a`, `b`, `c`
 pub(super) fn listed<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
-    let words: Vec<String> = words.into_iter().map(quote).collect();
+    words.into_iter().map(quote).collect::<Vec<_>>().join(", ")
+}
+
+/// `a`, `b` or `c`
+pub(super) fn either(words: &[&str]) -> String {
     match words.split_last() {
-        None => "none".to_owned(),
-        Some((only, [])) => only.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => {
+            format!("{} or {}", listed(rest.iter().copied()), quote(last))
+        }
+        _ => listed(words.iter().copied()),
     }
 }
 
@@ -111,7 +133,12 @@ mod tests {
     #[test]
     fn rendering_survives_spans_that_point_nowhere() {
         for span in [0..0, 1..2, 5..3, 90..100, 0..usize::MAX] {
-            let text = render(&[Diagnostic::new(span, "m", "l").help("h")], "f", "aé\u{7}\n", false);
+            let text = render(
+                &[Diagnostic::new(span, "m", "l").help("h")],
+                "f",
+                "aé\u{7}\n",
+                false,
+            );
             assert!(text.contains("error: m"), "{text}");
         }
         assert!(render(&[Diagnostic::new(0..0, "m", "l")], "f", "", true).contains('m'));

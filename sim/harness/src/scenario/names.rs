@@ -66,7 +66,7 @@ keywords! {
     }
 
     /// What a crashed store's databases lose of the writes that no sync has covered.
-    enum Losing: "what a crash loses" {
+    enum Losing: "a kind of loss" {
         /// Each database keeps an arbitrary prefix of its unsynced writes.
         Random = "random",
         /// Every unsynced write is lost.

@@ -1,0 +1,70 @@
+//! The simplest environment there is, for unit tests: everything is durable at once, nobody listens.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use raft_proto::raft_cmdpb::RaftCmdResponse;
+use raft_proto::raft_serverpb::RaftMessage;
+
+use crate::engine::{Db, Engine, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+use crate::error::EngineError;
+
+/// Two databases in memory.
+#[derive(Debug, Default)]
+pub(crate) struct MapEngine {
+    pairs: BTreeMap<(Db, Bytes), Bytes>,
+    pub(crate) writes: WriteSeq,
+    pub(crate) replies: Vec<(RequestId, RaftCmdResponse)>,
+    /// Reads fail.
+    pub(crate) unreadable: bool,
+}
+
+impl Engine for MapEngine {
+    fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        if self.unreadable {
+            return Err(EngineError::Io("unreadable".into()));
+        }
+        Ok(self.pairs.get(&(db, Bytes::copy_from_slice(key))).cloned())
+    }
+
+    fn scan(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
+    ) -> Result<(), EngineError> {
+        let mut pairs = self
+            .pairs
+            .iter()
+            .filter(|((of, key), _)| *of == db && start <= key && key < end);
+        let _ = pairs.all(|((_, key), value)| visit(key, value));
+        Ok(())
+    }
+
+    fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
+        for (key, value) in batch.into_ops() {
+            match value {
+                Some(value) => self.pairs.insert((db, key), value),
+                None => self.pairs.remove(&(db, key)),
+            };
+        }
+        self.writes += 1;
+        Ok(self.writes)
+    }
+
+    fn sync(&mut self, _db: Db) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
+
+impl Transport for MapEngine {
+    fn send(&mut self, _message: RaftMessage) {}
+}
+
+impl Replies for MapEngine {
+    fn reply(&mut self, request: RequestId, response: RaftCmdResponse) {
+        self.replies.push((request, response));
+    }
+}

@@ -1,0 +1,150 @@
+//! Databases in memory that lose what was not synced, and an environment made of two of them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use raftstore::proto::raft_cmdpb::RaftCmdResponse;
+use raftstore::proto::raft_serverpb::RaftMessage;
+use raftstore::{Db, Engine, EngineError, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+
+type Pairs = BTreeMap<Vec<u8>, bytes::Bytes>;
+type Ops = Vec<(bytes::Bytes, Option<bytes::Bytes>)>;
+
+/// One database: what reads see, what a crash keeps, and the writes between the two.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    pub visible: Pairs,
+    pub durable: Pairs,
+    unsynced: VecDeque<(WriteSeq, Ops)>,
+    pub written: WriteSeq,
+    /// The last write that an unfinished sync covers.
+    syncing: Option<WriteSeq>,
+}
+
+fn replay(pairs: &mut Pairs, ops: &Ops) {
+    for (key, value) in ops {
+        match value {
+            Some(value) => pairs.insert(key.to_vec(), value.clone()),
+            None => pairs.remove(&key.to_vec()),
+        };
+    }
+}
+
+impl Disk {
+    /// The number of writes that a crash may lose.
+    pub fn unsynced(&self) -> usize {
+        self.unsynced.len()
+    }
+
+    fn make_durable(&mut self, up_to: WriteSeq) {
+        while self.unsynced.front().is_some_and(|(seq, _)| *seq <= up_to) {
+            let (_, ops) = self.unsynced.pop_front().unwrap();
+            replay(&mut self.durable, &ops);
+        }
+    }
+
+    /// The machine stops. What was synced stays, and the first `keep` of the other writes.
+    pub fn crash(&mut self, keep: usize) {
+        for (_, ops) in self.unsynced.drain(..).take(keep) {
+            replay(&mut self.durable, &ops);
+        }
+        *self = Disk {
+            visible: self.durable.clone(),
+            durable: self.durable.clone(),
+            ..Disk::default()
+        };
+    }
+}
+
+/// What one store sees of the world.
+#[derive(Clone, Debug, Default)]
+pub struct MemEnv {
+    pub raft: Disk,
+    pub kv: Disk,
+    /// Messages not yet taken away, in order.
+    pub sent: VecDeque<RaftMessage>,
+    pub replies: BTreeMap<RequestId, RaftCmdResponse>,
+    /// Writes to this database fail.
+    pub broken: Option<Db>,
+}
+
+impl MemEnv {
+    pub fn disk(&self, db: Db) -> &Disk {
+        match db {
+            Db::Raft => &self.raft,
+            Db::Kv => &self.kv,
+        }
+    }
+
+    pub fn disk_mut(&mut self, db: Db) -> &mut Disk {
+        match db {
+            Db::Raft => &mut self.raft,
+            Db::Kv => &mut self.kv,
+        }
+    }
+
+    /// Ends the sync that was asked for, if one was: up to which write.
+    pub fn finish_sync(&mut self, db: Db) -> Option<WriteSeq> {
+        let disk = self.disk_mut(db);
+        let up_to = disk.syncing.take()?;
+        disk.make_durable(up_to);
+        Some(up_to)
+    }
+
+    /// The machine stops. Each database keeps so many of its unsynced writes.
+    pub fn crash(&mut self, keep_raft: usize, keep_kv: usize) {
+        self.raft.crash(keep_raft);
+        self.kv.crash(keep_kv);
+        self.sent.clear();
+    }
+}
+
+impl Engine for MemEnv {
+    fn get(&self, db: Db, key: &[u8]) -> Result<Option<bytes::Bytes>, EngineError> {
+        Ok(self.disk(db).visible.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &bytes::Bytes) -> bool,
+    ) -> Result<(), EngineError> {
+        if start < end {
+            let mut pairs = self.disk(db).visible.range(start.to_vec()..end.to_vec());
+            let _ = pairs.all(|(key, value)| visit(key, value));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
+        if self.broken == Some(db) {
+            return Err(EngineError::Full);
+        }
+        let disk = self.disk_mut(db);
+        let ops = batch.into_ops();
+        replay(&mut disk.visible, &ops);
+        disk.written += 1;
+        disk.unsynced.push_back((disk.written, ops));
+        Ok(disk.written)
+    }
+
+    fn sync(&mut self, db: Db) -> Result<(), EngineError> {
+        let disk = self.disk_mut(db);
+        disk.syncing = Some(disk.written);
+        Ok(())
+    }
+}
+
+impl Transport for MemEnv {
+    fn send(&mut self, message: RaftMessage) {
+        self.sent.push_back(message);
+    }
+}
+
+impl Replies for MemEnv {
+    fn reply(&mut self, request: RequestId, response: RaftCmdResponse) {
+        let twice = self.replies.insert(request, response);
+        assert_eq!(twice, None, "{request:?} is answered twice");
+    }
+}

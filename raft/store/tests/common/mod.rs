@@ -1,0 +1,370 @@
+//! A cluster in one thread: stores, their databases, and a router that delivers in order.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
+#![allow(unreachable_pub, reason = "each test file is a crate of its own")]
+
+pub mod disk;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use disk::MemEnv;
+use raft::Role;
+use raftstore::proto::errorpb::error::Reason;
+use raftstore::proto::metapb::{Peer, Region, RegionEpoch};
+use raftstore::proto::raft_cmdpb::{
+    AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest,
+    RaftCmdResponse, RaftRequestHeader, Request, ScanRequest, request::Command, response,
+};
+use raftstore::proto::raft_serverpb::RaftMessage;
+use raftstore::{Config, Db, RequestId, Store};
+
+pub const REGION: u64 = 1;
+pub const MS: u64 = 1_000_000;
+
+/// One machine: its disks outlive its store.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub env: MemEnv,
+    pub store: Option<Store>,
+}
+
+impl Node {
+    pub fn store(&self) -> &Store {
+        self.store.as_ref().expect("the store runs")
+    }
+
+    pub fn peer(&self) -> &raftstore::Peer {
+        self.store().peer(REGION).expect("the store has the region")
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub nodes: BTreeMap<u64, Node>,
+    pub now: u64,
+    /// Stores that hear nothing and are not heard.
+    pub isolated: BTreeSet<u64>,
+    /// Stores whose raft databases take for ever to sync.
+    pub stalled: BTreeSet<u64>,
+    next_request: u64,
+}
+
+/// The replica of store `n` has the id `10 n`, so that no test can confuse the two.
+pub fn first_region(stores: u64) -> Region {
+    Region {
+        id: REGION,
+        region_epoch: Some(RegionEpoch {
+            conf_ver: 1,
+            version: 1,
+        }),
+        peers: (1..=stores)
+            .map(|store_id| Peer {
+                id: store_id * 10,
+                store_id,
+                role: 0,
+            })
+            .collect(),
+        ..Region::default()
+    }
+}
+
+pub fn config(store_id: u64) -> Config {
+    Config {
+        seed: 7,
+        ..Config::new(store_id)
+    }
+}
+
+impl Cluster {
+    /// `stores` stores of one region, booted and idle, and not for the first time: the traces of the
+    /// bootstrap are gone.
+    pub fn new(stores: u64) -> Cluster {
+        let node = |id| {
+            (
+                id,
+                Node {
+                    env: MemEnv::default(),
+                    store: None,
+                },
+            )
+        };
+        let mut cluster = Cluster {
+            nodes: (1..=stores).map(node).collect(),
+            now: 1_000 * MS,
+            isolated: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+            next_request: 0,
+        };
+        for _ in 0..2 {
+            for id in 1..=stores {
+                cluster.crash(id, usize::MAX, usize::MAX);
+                cluster.boot(id);
+            }
+            cluster.settle();
+        }
+        cluster
+    }
+
+    /// As [`new`](Cluster::new), with store 1 leading.
+    pub fn led(stores: u64) -> Cluster {
+        let mut cluster = Cluster::new(stores);
+        cluster.campaign(1);
+        cluster.settle();
+        assert_eq!(cluster.leaders(), [1]);
+        cluster
+    }
+
+    pub fn region(&self) -> Region {
+        first_region(self.nodes.len() as u64)
+    }
+
+    pub fn boot(&mut self, id: u64) {
+        let region = self.region();
+        let node = self.nodes.get_mut(&id).unwrap();
+        Store::bootstrap(&mut node.env, &config(id), &region).unwrap();
+        node.store = Some(Store::open(&mut node.env, config(id), self.now).unwrap());
+    }
+
+    /// The machine stops; each database keeps so many of its unsynced writes.
+    pub fn crash(&mut self, id: u64, keep_raft: usize, keep_kv: usize) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        node.store = None;
+        node.env.crash(keep_raft, keep_kv);
+    }
+
+    /// Lets `act` use the store `id`, if it runs.
+    pub fn with(&mut self, id: u64, act: impl FnOnce(&mut Store, &mut MemEnv, u64)) {
+        let node = self.nodes.get_mut(&id).unwrap();
+        if let Some(store) = &mut node.store {
+            act(store, &mut node.env, self.now);
+        }
+    }
+
+    pub fn campaign(&mut self, id: u64) {
+        self.with(id, |store, env, now| store.campaign(env, now, REGION));
+    }
+
+    /// The sync of a database ends, if one was asked for.
+    pub fn finish_sync(&mut self, id: u64, db: Db) -> bool {
+        let mut done = false;
+        self.with(id, |store, env, now| {
+            if let Some(up_to) = env.finish_sync(db) {
+                store.on_synced(env, now, db, up_to);
+                done = true;
+            }
+        });
+        done
+    }
+
+    /// Delivers the messages that one store has sent.
+    pub fn deliver_from(&mut self, id: u64) -> bool {
+        let sent: Vec<RaftMessage> = self.nodes.get_mut(&id).unwrap().env.sent.drain(..).collect();
+        let any = !sent.is_empty();
+        for message in sent {
+            let to = message.to_peer.unwrap().store_id;
+            if !self.isolated.contains(&id) && !self.isolated.contains(&to) {
+                self.with(to, |store, env, now| store.on_raft_message(env, now, message));
+            }
+        }
+        any
+    }
+
+    /// Delivers messages and ends syncs until nothing happens any more. Time stands still.
+    pub fn settle(&mut self) {
+        let ids: Vec<u64> = self.nodes.keys().copied().collect();
+        for _ in 0..10_000 {
+            let mut any = false;
+            for &id in &ids {
+                any |= self.deliver_from(id);
+                any |= self.finish_sync(id, Db::Kv);
+                any |= !self.stalled.contains(&id) && self.finish_sync(id, Db::Raft);
+            }
+            if !any {
+                return;
+            }
+        }
+        panic!("the cluster does not come to rest");
+    }
+
+    /// Lets `ms` milliseconds go by.
+    pub fn run(&mut self, ms: u64) {
+        let end = self.now + ms * MS;
+        self.settle();
+        loop {
+            let deadlines = self
+                .nodes
+                .values()
+                .filter_map(|node| node.store.as_ref()?.next_deadline());
+            let Some(next) = deadlines.min().filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            let ids: Vec<u64> = self.nodes.keys().copied().collect();
+            for id in ids {
+                self.with(id, |store, env, now| {
+                    if store.next_deadline().is_some_and(|deadline| deadline <= now) {
+                        store.on_timer(env, now);
+                    }
+                });
+            }
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// The stores that lead the region.
+    pub fn leaders(&self) -> Vec<u64> {
+        let leads = |node: &Node| node.store.is_some() && node.peer().raft().role() == Role::Leader;
+        self.nodes
+            .iter()
+            .filter(|(_, node)| leads(node))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// The header of a request that the replica on store `id` should accept.
+    pub fn header(&self, id: u64) -> RaftRequestHeader {
+        let peer = Some(Peer {
+            id: id * 10,
+            store_id: id,
+            role: 0,
+        });
+        RaftRequestHeader {
+            region_id: REGION,
+            peer,
+            region_epoch: self.region().region_epoch,
+            term: 0,
+        }
+    }
+
+    /// Sends commands to a store.
+    pub fn request(&mut self, id: u64, commands: Vec<Command>) -> RequestId {
+        let requests = commands
+            .into_iter()
+            .map(|command| Request {
+                command: Some(command),
+            })
+            .collect();
+        let header = Some(self.header(id));
+        self.raw_request(
+            id,
+            RaftCmdRequest {
+                header,
+                requests,
+                admin_request: None,
+            },
+        )
+    }
+
+    pub fn raw_request(&mut self, id: u64, request: RaftCmdRequest) -> RequestId {
+        self.next_request += 1;
+        let request_id = RequestId(self.next_request);
+        self.with(id, |store, env, now| {
+            store.on_request(env, now, request_id, request)
+        });
+        request_id
+    }
+
+    /// What the client was told, if anything yet.
+    pub fn reply(&self, request: RequestId) -> Option<&RaftCmdResponse> {
+        self.nodes
+            .values()
+            .find_map(|node| node.env.replies.get(&request))
+    }
+
+    /// The reason of the refusal.
+    pub fn refusal(&self, request: RequestId) -> Reason {
+        let header = self
+            .reply(request)
+            .expect("a reply")
+            .header
+            .as_ref()
+            .expect("a header");
+        header
+            .error
+            .as_ref()
+            .expect("an error")
+            .reason
+            .clone()
+            .expect("a reason")
+    }
+
+    /// The results of a request that succeeded.
+    pub fn results(&self, request: RequestId) -> Vec<response::Result> {
+        let reply = self.reply(request).expect("a reply");
+        assert_eq!(reply.header.as_ref().expect("a header").error, None);
+        reply
+            .responses
+            .iter()
+            .map(|response| response.result.clone().expect("a result"))
+            .collect()
+    }
+
+    /// Sends commands, lets the cluster rest, gives the results.
+    pub fn execute(&mut self, id: u64, commands: Vec<Command>) -> Vec<response::Result> {
+        let request = self.request(id, commands);
+        self.settle();
+        self.results(request)
+    }
+
+    /// The value of a key as store `id` has applied it.
+    pub fn value(&self, id: u64, key: &str) -> Option<String> {
+        let value = self.nodes[&id]
+            .env
+            .kv
+            .visible
+            .get(format!("default_{key}").as_bytes())?;
+        Some(String::from_utf8(value.to_vec()).unwrap())
+    }
+}
+
+pub fn get(key: &'static str) -> Command {
+    Command::Get(GetRequest {
+        cf: String::new(),
+        key: key.into(),
+    })
+}
+
+pub fn put(key: &'static str, value: &'static str) -> Command {
+    Command::Put(PutRequest {
+        cf: "default".into(),
+        key: key.into(),
+        value: value.into(),
+    })
+}
+
+pub fn delete(key: &'static str) -> Command {
+    Command::Delete(DeleteRequest {
+        cf: String::new(),
+        key: key.into(),
+    })
+}
+
+pub fn append(key: &'static str, suffix: &'static str) -> Command {
+    Command::Append(AppendRequest {
+        cf: String::new(),
+        key: key.into(),
+        suffix: suffix.into(),
+    })
+}
+
+pub fn scan(start: &'static str, end: &'static str, limit: u32) -> Command {
+    let (start_key, end_key) = (start.into(), end.into());
+    Command::Scan(ScanRequest {
+        cf: String::new(),
+        start_key,
+        end_key,
+        limit,
+    })
+}
+
+pub fn compare_and_set(key: &'static str, expected: Option<&'static str>, value: &'static str) -> Command {
+    let expected = expected.map(Into::into);
+    Command::CompareAndSet(CompareAndSetRequest {
+        cf: String::new(),
+        key: key.into(),
+        expected,
+        value: value.into(),
+    })
+}

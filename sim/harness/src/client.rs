@@ -1,0 +1,377 @@
+//! A client of the store: calls, retries, timeouts, redirects, and a record of all of it.
+//!
+//! A client works through its jobs one at a time. Each attempt at a job is an operation of its own in the
+//! history: an attempt that times out may still take effect at any later time, and the next attempt is
+//! another operation, so that a command applied twice by the store is told from one that was sent twice.
+//! An error that proves that the command was never and will never be executed ends an attempt as failed.
+//!
+//! A job is done when an attempt succeeds; a client never gives up.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use raft_proto::errorpb::error::Reason;
+use raft_proto::metapb::Region;
+use raft_proto::raft_cmdpb::{
+    AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest, RaftCmdResponse,
+    RaftRequestHeader, Request as Command, ScanRequest, request, response,
+};
+use raftsim_kernel::{Context, Duration, Stream, Time};
+
+use crate::history::{Outcome, Request};
+use crate::message::{Wire, error};
+use crate::scenario::ast::{ClientConfig, Load};
+use crate::store_node::node_of;
+
+/// Something for a client to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What to ask for.
+    pub request: Request,
+    /// Ask this store only, and follow no redirect.
+    pub via: Option<u64>,
+}
+
+/// What a client tells the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It calls.
+    Call(Request),
+    /// Its call returns.
+    Return(Outcome),
+}
+
+/// What comes to a client from outside.
+#[derive(Clone, Debug)]
+pub enum ClientInput {
+    /// One more job.
+    Submit(Job),
+    /// Random jobs until the load's end.
+    StartLoad(Load),
+    /// No more random jobs.
+    StopLoad,
+}
+
+/// An attempt that waits for its reply.
+#[derive(Clone, Debug)]
+struct Attempt {
+    id: u64,
+    deadline: Time,
+}
+
+/// Random jobs.
+#[derive(Clone, Debug)]
+struct Workload {
+    load: Load,
+    until: Time,
+    /// How many more jobs this client does.
+    left: u64,
+    /// Counts the values it made, so that each is told from all others.
+    made: u64,
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub struct ClientNode {
+    number: u64,
+    stores: u64,
+    config: ClientConfig,
+    region: Region,
+    random: Stream,
+    /// The store that it asks first.
+    target: u64,
+    jobs: VecDeque<Job>,
+    current: Option<Job>,
+    attempt: Option<Attempt>,
+    retry_at: Option<Time>,
+    workload: Option<Workload>,
+    next_id: u64,
+    armed: Option<Time>,
+    /// What the last event gave the history.
+    reports: Vec<Report>,
+    /// Jobs done.
+    done: u64,
+    last: Option<Outcome>,
+}
+
+impl ClientNode {
+    /// Client `number` of a cluster of so many stores, which all hold `region` at first.
+    #[must_use]
+    pub fn new(number: u64, stores: u64, config: ClientConfig, region: Region, seed: u64) -> ClientNode {
+        ClientNode {
+            number,
+            stores,
+            config,
+            region,
+            random: Stream::derive(seed, &format!("workload of client {number}")),
+            target: 1,
+            jobs: VecDeque::new(),
+            current: None,
+            attempt: None,
+            retry_at: None,
+            workload: None,
+            next_id: 0,
+            armed: None,
+            reports: Vec::new(),
+            done: 0,
+            last: None,
+        }
+    }
+
+    /// Its number: 0 for the scenario's own client.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether it has nothing to do: no job, and no load that would give it one.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.current.is_none() && self.jobs.is_empty() && self.workload.is_none()
+    }
+
+    /// Whether its load is over.
+    #[must_use]
+    pub fn load_done(&self) -> bool {
+        self.workload.is_none()
+    }
+
+    /// Whether every job handed to it has been answered.
+    #[must_use]
+    pub fn all_acked(&self) -> bool {
+        self.current.is_none() && self.jobs.is_empty()
+    }
+
+    /// How many jobs are done, and the answer to the last one.
+    #[must_use]
+    pub fn done(&self) -> (u64, Option<&Outcome>) {
+        (self.done, self.last.as_ref())
+    }
+
+    /// What the last event gave the history.
+    #[must_use]
+    pub fn reports(&self) -> &[Report] {
+        &self.reports
+    }
+
+    pub(crate) fn on_input(&mut self, input: ClientInput, cx: &mut Context<'_, Wire>) {
+        self.reports.clear();
+        match input {
+            ClientInput::Submit(job) => self.jobs.push_back(job),
+            ClientInput::StartLoad(load) => {
+                let share = |ops: u64| {
+                    let clients = u64::from(load.clients.max(1));
+                    ops / clients + u64::from(self.number <= ops % clients)
+                };
+                let left = load.ops.map_or(u64::MAX, share);
+                self.workload = Some(Workload { until: cx.now() + load.duration, load, left, made: 0 });
+            }
+            ClientInput::StopLoad => self.workload = None,
+        }
+        self.proceed(cx);
+    }
+
+    pub(crate) fn on_timer(&mut self, cx: &mut Context<'_, Wire>) {
+        self.reports.clear();
+        self.armed = None;
+        let now = cx.now();
+        if self.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
+            self.attempt = None;
+            self.reports.push(Report::Return(Outcome::Unknown));
+            self.try_another(None);
+            self.retry_at = Some(now);
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+        }
+        self.proceed(cx);
+    }
+
+    pub(crate) fn on_reply(&mut self, id: u64, response: &RaftCmdResponse, cx: &mut Context<'_, Wire>) {
+        self.reports.clear();
+        // A reply to an attempt that was given up says nothing that the history could use.
+        if self.attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
+            return;
+        }
+        self.attempt = None;
+        match error(response) {
+            None => match response.responses.first().and_then(|r| outcome(r.result.as_ref())) {
+                Some(outcome) => {
+                    self.last = Some(outcome.clone());
+                    self.reports.push(Report::Return(outcome));
+                    self.current = None;
+                    self.done += 1;
+                }
+                None => self.retry(Outcome::Unknown, None, cx.now()),
+            },
+            Some(error) => self.on_error(error.reason.as_ref(), cx.now()),
+        }
+        self.proceed(cx);
+    }
+
+    /// Every reason below means that the command was never proposed, or that its place in the log went to another.
+    fn on_error(&mut self, reason: Option<&Reason>, now: Time) {
+        match reason {
+            Some(Reason::NotLeader(e)) => self.retry(Outcome::Failed, e.leader.map(|peer| peer.store_id), now),
+            Some(Reason::EpochNotMatch(e)) => {
+                if let Some(region) = e.current_regions.iter().find(|region| region.id == self.region.id) {
+                    self.region = region.clone();
+                }
+                self.retry(Outcome::Failed, None, now);
+            }
+            Some(
+                Reason::RegionNotFound(_) | Reason::KeyNotInRegion(_) | Reason::StaleCommand(_) | Reason::StoreNotMatch(_),
+            ) => self.retry(Outcome::Failed, None, now),
+            None => self.retry(Outcome::Unknown, None, now),
+        }
+    }
+
+    /// Ends an attempt without success. With a hint the next one starts at once.
+    fn retry(&mut self, outcome: Outcome, hint: Option<u64>, now: Time) {
+        self.reports.push(Report::Return(outcome));
+        // A store that names itself, or one that just sent us here, would have us run in circles.
+        let hint = hint.filter(|store| *store != self.target);
+        self.try_another(hint);
+        if hint.is_none() || self.via().is_some() {
+            self.retry_at = Some(now + self.config.backoff);
+        }
+    }
+
+    fn via(&self) -> Option<u64> {
+        self.current.as_ref().and_then(|job| job.via)
+    }
+
+    fn try_another(&mut self, hint: Option<u64>) {
+        self.target = hint.unwrap_or(self.target % self.stores + 1);
+    }
+
+    /// Goes on with what can go on: the next job, the next attempt, the next timer.
+    fn proceed(&mut self, cx: &mut Context<'_, Wire>) {
+        let now = cx.now();
+        if self.current.is_none() {
+            self.current = self.jobs.pop_front().or_else(|| self.next_random_job(now));
+        }
+        if self.attempt.is_none() && self.retry_at.is_none() {
+            self.call(cx);
+        }
+        let deadline = self.attempt.as_ref().map(|attempt| attempt.deadline);
+        if let Some(wake) = deadline.into_iter().chain(self.retry_at).min()
+            && self.armed.is_none_or(|armed| wake < armed)
+        {
+            self.armed = Some(wake);
+            cx.set_timer(wake.since(now), 0);
+        }
+    }
+
+    fn call(&mut self, cx: &mut Context<'_, Wire>) {
+        let Some(job) = &self.current else { return };
+        let store = job.via.unwrap_or(self.target);
+        self.next_id += 1;
+        let id = self.next_id;
+        self.attempt = Some(Attempt { id, deadline: cx.now() + self.config.timeout });
+        self.reports.push(Report::Call(job.request.clone()));
+        let header = RaftRequestHeader {
+            region_id: self.region.id,
+            peer: self.region.peers.iter().find(|peer| peer.store_id == store).copied(),
+            region_epoch: self.region.region_epoch,
+            term: 0,
+        };
+        let request =
+            RaftCmdRequest { header: Some(header), requests: vec![command(&job.request)], admin_request: None };
+        cx.send(node_of(store), Wire::Request { id, request: Box::new(request) });
+    }
+
+    fn next_random_job(&mut self, now: Time) -> Option<Job> {
+        let workload = self.workload.as_mut()?;
+        if now >= workload.until || workload.left == 0 {
+            self.workload = None;
+            return None;
+        }
+        workload.left -= 1;
+        let request = workload.draw(self.number, &mut self.random);
+        Some(Job { request, via: None })
+    }
+}
+
+impl Workload {
+    fn draw(&mut self, client: u64, random: &mut Stream) -> Request {
+        let mix = &self.load.mix;
+        let weights = [mix.put, mix.get, mix.append, mix.delete, mix.cas, mix.scan];
+        let total: u64 = weights.iter().map(|w| u64::from(*w)).sum();
+        let mut draw = random.below(total);
+        let mut kind = 0;
+        while draw >= u64::from(weights[kind]) {
+            draw -= u64::from(weights[kind]);
+            kind += 1;
+        }
+        let key = self.key(random);
+        match kind {
+            0 => Request::Put { key, value: self.value(client) },
+            1 => Request::Get { key },
+            2 => Request::Append { key, suffix: self.value(client) },
+            3 => Request::Delete { key },
+            4 => {
+                // Half of them expect what a fresh key has, so that some succeed.
+                let expected = random.chance(raftsim_kernel::Ppm::percent(50)).then(|| self.value_before(client));
+                Request::CompareAndSet { key, expected, value: self.value(client) }
+            }
+            _ => Request::Scan { start: Bytes::from_static(b"k"), end: Bytes::from_static(b"l"), limit: 0 },
+        }
+    }
+
+    fn key(&self, random: &mut Stream) -> Bytes {
+        format!("k{}", random.below(self.load.keys) + 1).into()
+    }
+
+    /// A value that no other call writes, as long as the load wants it.
+    fn value(&mut self, client: u64) -> Bytes {
+        self.made += 1;
+        self.numbered(client, self.made)
+    }
+
+    fn value_before(&self, client: u64) -> Bytes {
+        self.numbered(client, self.made)
+    }
+
+    fn numbered(&self, client: u64, number: u64) -> Bytes {
+        let mut value = format!("{client}.{number};").into_bytes();
+        let length = usize::try_from(self.load.value_size.get()).unwrap_or(usize::MAX).max(value.len());
+        value.resize(length, b'.');
+        value.into()
+    }
+}
+
+/// The wait after which a client has certainly heard or tried again.
+#[must_use]
+pub fn patience(config: &ClientConfig) -> Duration {
+    config.timeout + config.backoff
+}
+
+fn command(request: &Request) -> Command {
+    use request::Command as C;
+    let cf = String::new;
+    let command = match request.clone() {
+        Request::Get { key } => C::Get(GetRequest { cf: cf(), key }),
+        Request::Put { key, value } => C::Put(PutRequest { cf: cf(), key, value }),
+        Request::Delete { key } => C::Delete(DeleteRequest { cf: cf(), key }),
+        Request::Append { key, suffix } => C::Append(AppendRequest { cf: cf(), key, suffix }),
+        Request::CompareAndSet { key, expected, value } => {
+            C::CompareAndSet(CompareAndSetRequest { cf: cf(), key, expected, value })
+        }
+        Request::Scan { start, end, limit } => {
+            C::Scan(ScanRequest { cf: cf(), start_key: start, end_key: end, limit })
+        }
+    };
+    Command { command: Some(command) }
+}
+
+fn outcome(result: Option<&response::Result>) -> Option<Outcome> {
+    use response::Result as R;
+    Some(match result? {
+        R::Get(r) => Outcome::Value(r.value.clone()),
+        R::Put(_) | R::Delete(_) | R::Append(_) => Outcome::Done,
+        R::CompareAndSet(r) => Outcome::Cas { succeeded: r.succeeded, previous: r.previous.clone() },
+        R::Scan(r) => Outcome::Pairs(r.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect()),
+        R::Snap(_) => return None,
+    })
+}

@@ -1,0 +1,72 @@
+//! What a run amounts to.
+
+use raftsim_kernel::{Duration, Time};
+
+use crate::check::Violation;
+use crate::scenario::ast::Check;
+use crate::watch::Counters;
+
+/// What must not be, with the place in the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which check.
+    pub check: Check,
+    /// When.
+    pub time: Time,
+    /// The store where it showed.
+    pub store: Option<u64>,
+    /// The region.
+    pub region: Option<u64>,
+    /// What was seen, and why it must not be. May have several lines.
+    pub message: String,
+    /// The line of the scenario file whose step was being executed; 0 for none.
+    pub line: u32,
+}
+
+impl Finding {
+    pub(crate) fn from_violation(violation: Violation, line: u32) -> Finding {
+        let Violation { check, time, store, region, message } = violation;
+        Finding { check, time, store, region, message, line }
+    }
+}
+
+/// The verdict on a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every check held; or the expected violation was seen.
+    Clean,
+    /// A check did not hold.
+    Finding(Finding),
+    /// A check ran out of its budget: neither a pass nor a failure.
+    Unknown(String),
+}
+
+/// A store's replica as a report shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSummary {
+    /// The store.
+    pub store: u64,
+    /// `None` where it is down, or did not open.
+    pub state: Option<crate::check::ReplicaState>,
+    /// Why it serves nothing, where that is so.
+    pub failure: Option<String>,
+}
+
+/// Everything worth telling about a run that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The seed it ran with.
+    pub seed: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How much virtual time passed.
+    pub time: Duration,
+    /// How many events were handled.
+    pub events: u64,
+    /// Elections, operations.
+    pub counters: Counters,
+    /// The hash over every event.
+    pub trace_hash: u64,
+    /// The stores at the end.
+    pub stores: Vec<StoreSummary>,
+}

@@ -1,0 +1,198 @@
+//! Looking at a cluster: what steps wait for and expect.
+
+use bytes::Bytes;
+use raftsim_kernel::Disk;
+use raftstore::keys::{self, Cf};
+
+use super::steps::{answers, show, show_answer};
+use super::{FIRST_REGION, Run};
+use crate::check::{ReplicaState, Role};
+use crate::report::Finding;
+use crate::scenario::ast::{Action, DEFAULT_WITHIN, Step, Check, Compares, Condition, Expectation, Gauge, Leader, Target};
+use crate::store_node::{KV_DB, node_of};
+
+impl Run {
+    /// Whether a condition holds now.
+    pub(super) fn holds(&mut self, condition: &Condition) -> Result<bool, Finding> {
+        Ok(match condition {
+            Condition::Leader(which) => self.has_leader(which)?,
+            Condition::NoLeader => self.leader().is_none(),
+            Condition::Acked { client } => self.all_acked(*client),
+            Condition::Load => self.clients().all(|client| client.load_done() && client.all_acked()),
+            Condition::Applied => {
+                let committed = self.committed();
+                self.states().all(|(_, state)| state.applied == committed)
+            }
+            Condition::ReplicasEqual => self.replicas_differ().is_none(),
+            Condition::Reaches { gauge, on, value } => {
+                self.gauges(*gauge, on.as_ref())?.iter().all(|(_, now)| now >= value)
+            }
+            Condition::Role { on, is } => self.have_role(on, *is)?,
+            Condition::Acted { filter, count } => {
+                self.filters.get(filter).is_some_and(|id| self.world.filter_acted(*id) >= *count)
+            }
+        })
+    }
+
+    /// Why a condition was not met, in the words of what is there instead.
+    pub(super) fn unmet(&self, condition: &Condition) -> String {
+        let now = self.states().map(|(store, state)| describe(store, &state)).collect::<Vec<_>>().join("; ");
+        let action = Action::Wait { condition: condition.clone(), within: DEFAULT_WITHIN };
+        format!("{} did not come to hold in time; now {now}", Step::now(action))
+    }
+
+    /// Asserts.
+    pub(super) fn expect(&mut self, expectation: &Expectation) -> Result<(), Finding> {
+        let wrong = match expectation {
+            Expectation::Leader(which) => {
+                let leader = self.leader();
+                (!self.has_leader(which)?).then(|| leader.map_or("no store leads".to_owned(), |store| format!("store {store} leads")))
+            }
+            Expectation::NoLeader => self.leader().map(|store| format!("store {store} leads")),
+            Expectation::ReplicasEqual => self.replicas_differ(),
+            Expectation::Acked { client } => {
+                (!self.all_acked(*client)).then(|| "an operation is still unanswered".to_owned())
+            }
+            Expectation::Unacked { client } => {
+                self.all_acked(*client).then(|| "every operation is answered".to_owned())
+            }
+            Expectation::Value { key, answer } => {
+                let value = self.applied_value(key);
+                (!answers(answer, value.as_ref()))
+                    .then(|| format!("{key} is {}, expected {}", show(value.as_ref()), show_answer(answer)))
+            }
+            Expectation::Gauge { gauge, on, compares } => {
+                let wrong = |value: u64| match compares {
+                    Compares::Is(n) => value != *n,
+                    Compares::Reaches(n) => value < *n,
+                    Compares::Below(n) => value >= *n,
+                };
+                let gauges = self.gauges(*gauge, on.as_ref())?;
+                gauges.into_iter().find(|(_, value)| wrong(*value)).map(|(store, value)| format!("{gauge} of store {store} is {value}"))
+            }
+            Expectation::Role { on, is } => {
+                let stores = self.stores(std::slice::from_ref(on))?;
+                let wrong = stores.into_iter().find(|store| self.state(*store).is_none_or(|state| state.role != *is));
+                wrong.map(|store| match self.state(store) {
+                    Some(state) => format!("store {store} is {}, expected {is}", state.role),
+                    None => format!("store {store} is down, expected {is}"),
+                })
+            }
+            // Judged when the run is over.
+            Expectation::Violation { .. } => None,
+        };
+        match wrong {
+            Some(message) => Err(self.finding(Check::Expectation, message)),
+            None => Ok(()),
+        }
+    }
+
+    fn has_leader(&mut self, which: &Leader) -> Result<bool, Finding> {
+        // A name like "leader" in `on` needs one, so look for one first.
+        let Some(leader) = self.leader() else { return Ok(false) };
+        let is = |stores: Option<Vec<u64>>, otherwise| stores.map_or(otherwise, |stores| stores.contains(&leader));
+        let on = which.on.as_ref().map(|on| self.stores(std::slice::from_ref(on))).transpose()?;
+        let not = which.not.as_ref().map(|not| self.stores(std::slice::from_ref(not))).transpose()?;
+        Ok(is(on, true) && !is(not, false))
+    }
+
+    fn have_role(&mut self, on: &Target, role: Role) -> Result<bool, Finding> {
+        if self.leader().is_none() && matches!(on, Target::Leader | Target::Followers | Target::Follower) {
+            return Ok(false);
+        }
+        let stores = self.stores(std::slice::from_ref(on))?;
+        Ok(stores.iter().all(|store| self.state(*store).is_some_and(|state| state.role == role)))
+    }
+
+    fn all_acked(&self, client: Option<u32>) -> bool {
+        match client {
+            Some(client) => self.client(u64::from(client)).is_none_or(|client| client.all_acked()),
+            None => self.clients().all(|client| client.all_acked()),
+        }
+    }
+
+    /// The highest index that any replica ever knew to be committed.
+    pub(super) fn committed(&self) -> u64 {
+        let now = self.states().map(|(_, state)| state.commit).max().unwrap_or(0);
+        self.world.observer().checks().committed(FIRST_REGION).max(now)
+    }
+
+    /// A number of each store that a target names; of the store with the highest without a target.
+    fn gauges(&mut self, gauge: Gauge, on: Option<&Target>) -> Result<Vec<(u64, u64)>, Finding> {
+        let value = |state: &ReplicaState| match gauge {
+            Gauge::Term => state.term,
+            Gauge::Commit => state.commit,
+            Gauge::AppliedIndex => state.applied,
+        };
+        let Some(on) = on else {
+            let highest = self.states().map(|(store, state)| (store, value(&state))).max_by_key(|(_, value)| *value);
+            return Ok(vec![highest.unwrap_or((0, 0))]);
+        };
+        let stores = self.stores(std::slice::from_ref(on))?;
+        Ok(stores.into_iter().map(|store| (store, self.state(store).map_or(0, |state| value(&state)))).collect())
+    }
+
+    /// What the store that has applied the most holds at a key.
+    fn applied_value(&self, key: &str) -> Option<Bytes> {
+        let (store, _) = self.states().max_by_key(|(_, state)| state.applied)?;
+        self.value_on(store, key.as_bytes())
+    }
+
+    /// What a store's database holds at a key.
+    pub(super) fn value_on(&self, store: u64, key: &[u8]) -> Option<Bytes> {
+        self.world.disk(node_of(store)).get(KV_DB, &keys::data(Cf::Default, key)).cloned()
+    }
+
+    /// The first difference between running replicas, in words; `None` where they are equal.
+    pub(super) fn replicas_differ(&self) -> Option<String> {
+        let mut states = self.states();
+        let (first, reference) = states.next()?;
+        let others: Vec<(u64, ReplicaState)> = states.collect();
+        for (store, state) in &others {
+            if state.applied != reference.applied {
+                return Some(format!(
+                    "store {first} has applied {}, store {store} {}",
+                    reference.applied, state.applied
+                ));
+            }
+        }
+        others.iter().find_map(|(store, _)| self.data_differs(first, *store))
+    }
+
+    fn data_differs(&self, one: u64, other: u64) -> Option<String> {
+        let mut left = data(self.world.disk(node_of(one)));
+        let mut right = data(self.world.disk(node_of(other)));
+        loop {
+            let (a, b) = (left.next(), right.next());
+            if a == b {
+                a?;
+                continue;
+            }
+            let key = match (a, b) {
+                (Some((a, _)), Some((b, _))) => a.min(b),
+                (Some((key, _)), None) | (None, Some((key, _))) => key,
+                (None, None) => return None,
+            };
+            let on = |store: u64| show(self.world.disk(node_of(store)).get(KV_DB, key));
+            return Some(format!(
+                "{} is {} on store {one} and {} on store {other}",
+                String::from_utf8_lossy(key),
+                on(one),
+                on(other)
+            ));
+        }
+    }
+}
+
+/// The user data of a store, all column families.
+fn data(disk: &Disk) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+    Cf::ALL.into_iter().flat_map(|cf| disk.range(KV_DB, cf.prefix(), Some(cf.end())))
+}
+
+/// A replica's state in a few words.
+pub(super) fn describe(store: u64, state: &ReplicaState) -> String {
+    format!(
+        "store {store} is {} in term {}, commit {}, applied {}, last {}",
+        state.role, state.term, state.commit, state.applied, state.last
+    )
+}

@@ -1,0 +1,449 @@
+//! A run: one scenario with one seed, from the first boot to the verdict.
+//!
+//! A run is a value. It owns its world, the place in the scenario and every random stream, so a clone of
+//! it has the same future, or another one if something is changed.
+//!
+//! [`Run::advance`] does one thing: handle the next event, or execute the next step. Steps take no virtual
+//! time; a step that waits lets events happen until its condition holds.
+
+mod ending;
+mod look;
+mod panics;
+mod steps;
+mod targets;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use raft_proto::metapb::{Peer, Region, RegionEpoch};
+use raftsim_kernel::{Duration, FilterId, LinkModel, NodeId, Stream, Time, World};
+use raftstore::Config;
+
+use crate::check::Checks;
+use crate::client::ClientNode;
+use crate::node::Node;
+use crate::record::{Detail, Record};
+use crate::report::{Finding, Report, StoreSummary, Verdict};
+use crate::scenario::ast::{
+    Action, Check, Condition, Expectation, Issuer, NetworkConfig, Operation, Scenario, When,
+};
+use crate::store_node::{StoreNode, node_of};
+use crate::watch::{Watch, replica_state};
+
+pub use panics::install_panic_hook;
+
+/// The first region of every cluster.
+pub const FIRST_REGION: u64 = 1;
+
+/// So many events without progress of virtual time are a livelock.
+const LIVELOCK: u64 = 200_000;
+
+/// How to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Run the checks after every event. Off only to measure what they cost.
+    pub checks: bool,
+    /// Keep a record.
+    pub record: Option<Detail>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { checks: true, record: None }
+    }
+}
+
+/// What a run is doing.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// The next step is due at this time.
+    Before(Time),
+    /// A step lets time pass.
+    Sleeping { until: Time },
+    /// A step waits until its condition holds or time is up.
+    Waiting { condition: Condition, deadline: Time },
+    /// A step waits for the scenario's own client.
+    Operating { jobs: u64, deadline: Time, then: Option<Operation> },
+    /// The steps are done and the cluster heals.
+    Healing { deadline: Time },
+    /// There is a verdict.
+    Over(Verdict),
+}
+
+/// One scenario with one seed, somewhere between its start and its end.
+#[derive(Clone, Debug)]
+pub struct Run {
+    scenario: Arc<Scenario>,
+    seed: u64,
+    world: World<Node, Watch>,
+    region: Region,
+    /// Index of the next step, or of the one that waits.
+    step: usize,
+    phase: Phase,
+    /// Stores bound by `as` and `name`.
+    names: BTreeMap<String, u64>,
+    filters: BTreeMap<String, FilterId>,
+    /// Draws "follower" and the like.
+    draws: Stream,
+    /// The follower that a step drew.
+    drawn: Option<(usize, u64)>,
+    /// The watch's change counter when the condition was last looked at.
+    looked: Option<u64>,
+    /// The last time at which virtual time moved, and the events handled since.
+    still: (Time, u64),
+}
+
+impl Run {
+    /// Boots the cluster of a scenario with a seed.
+    #[must_use]
+    pub fn new(scenario: Arc<Scenario>, seed: u64, options: Options) -> Run {
+        let stores = scenario.cluster.stores;
+        let clients = clients_of(&scenario);
+        let checks = if options.checks { Checks::default() } else { Checks::disabled() };
+        let record = options.record.map(|detail| Record::new(detail, stores));
+        let nodes = usize::try_from(stores).unwrap_or(usize::MAX);
+        let mut world = World::new(seed, Watch::new(nodes, clients as usize, checks, record));
+        let region = first_region(stores);
+        for store in 1..=stores {
+            let node = world.add(2);
+            debug_assert_eq!(node, node_of(store));
+            world.set_disk_model(node, raftsim_kernel::DiskModel { sync: scenario.disk.sync });
+        }
+        for _ in 0..clients {
+            world.add(0);
+        }
+        let mut run = Run {
+            seed,
+            world,
+            region,
+            step: 0,
+            phase: Phase::Before(Time::ZERO),
+            names: BTreeMap::new(),
+            filters: BTreeMap::new(),
+            draws: Stream::derive(seed, "targets"),
+            drawn: None,
+            looked: None,
+            still: (Time::ZERO, 0),
+            scenario,
+        };
+        run.set_network(&run.scenario.network.clone());
+        for store in 1..=stores {
+            run.start_store(store);
+        }
+        for client in 0..clients {
+            let node = run.client_node(client);
+            let config = run.scenario.client.clone();
+            let client = ClientNode::new(client, stores, config, run.region.clone(), seed);
+            run.world.start(node, Node::Client(Box::new(client)));
+        }
+        run.schedule();
+        run
+    }
+
+    /// Runs to the end.
+    pub fn finish(&mut self) -> Report {
+        while self.advance() {}
+        self.report()
+    }
+
+    /// Handles one event or executes one step; false when there is a verdict.
+    pub fn advance(&mut self) -> bool {
+        if matches!(self.phase, Phase::Over(_)) {
+            return false;
+        }
+        if let Err(finding) = panics::catch(|| self.advance_unguarded()).unwrap_or_else(|panic| {
+            Err(self.finding(Check::Panic, panic))
+        }) {
+            self.conclude(finding);
+        }
+        !matches!(self.phase, Phase::Over(_))
+    }
+
+    fn advance_unguarded(&mut self) -> Result<(), Finding> {
+        match &self.phase {
+            Phase::Before(due) => {
+                let due = *due;
+                if self.event_by(due)? {
+                    self.execute_step()?;
+                }
+            }
+            Phase::Sleeping { until } => {
+                if self.event_by(*until)? {
+                    self.next_step();
+                }
+            }
+            Phase::Waiting { condition, deadline } => {
+                let deadline = *deadline;
+                // Filters count without a replica changing.
+                let always = matches!(condition, Condition::Acted { .. });
+                let condition = condition.clone();
+                if self.is_due_for_a_look() || always {
+                    if self.holds(&condition)? {
+                        self.next_step();
+                        return Ok(());
+                    }
+                }
+                if self.event_by(deadline)? {
+                    let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
+                    let message = self.unmet(condition);
+                    return Err(self.finding(Check::Wait, message));
+                }
+            }
+            Phase::Operating { jobs, deadline, .. } => {
+                let (jobs, deadline) = (*jobs, *deadline);
+                if self.own_client().is_some_and(|client| client.done().0 >= jobs) {
+                    self.check_answer()?;
+                    self.next_step();
+                } else if self.event_by(deadline)? {
+                    return Err(self.finding(Check::Wait, "the operation was not answered in time".to_owned()));
+                }
+            }
+            Phase::Healing { deadline } => {
+                let deadline = *deadline;
+                if self.is_due_for_a_look() && self.unhealed().is_none() {
+                    return self.closing_checks();
+                }
+                if self.event_by(deadline)? {
+                    let why = self.unhealed().unwrap_or_default();
+                    let message = format!("the cluster did not recover after all faults ended: {why}");
+                    return Err(self.finding(Check::Liveness, message));
+                }
+            }
+            Phase::Over(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Handles the next event if it is due by `time`. Otherwise lets time pass until then and returns true.
+    fn event_by(&mut self, time: Time) -> Result<bool, Finding> {
+        if self.world.next_time().is_none_or(|next| next > time) {
+            self.world.advance_to(time);
+            return Ok(true);
+        }
+        self.world.step();
+        if let Some(violation) = self.world.observer().checks().violation() {
+            let line = self.line();
+            return Err(Finding::from_violation(violation.clone(), line));
+        }
+        self.within_limits()?;
+        Ok(false)
+    }
+
+    fn within_limits(&mut self) -> Result<(), Finding> {
+        let (now, events) = (self.world.now(), self.world.events());
+        if now != self.still.0 {
+            self.still = (now, events);
+        } else if events - self.still.1 > LIVELOCK {
+            let message = format!("{LIVELOCK} events happened while virtual time stood still");
+            return Err(self.finding(Check::Livelock, message));
+        }
+        let limits = &self.scenario.limits;
+        if events > limits.events {
+            return Err(self.finding(Check::Limit, format!("more than {} events", limits.events)));
+        }
+        if now.since(Time::ZERO) > limits.time {
+            return Err(self.finding(Check::Limit, format!("more than {} of virtual time", limits.time)));
+        }
+        Ok(())
+    }
+
+    /// Whether anything changed since the condition was last looked at.
+    fn is_due_for_a_look(&mut self) -> bool {
+        let changes = Some(self.world.observer().changes());
+        std::mem::replace(&mut self.looked, changes) != changes
+    }
+
+    /// The step is done.
+    fn next_step(&mut self) {
+        self.step += 1;
+        self.schedule();
+    }
+
+    /// Finds out when the next step is due, or begins the ending.
+    fn schedule(&mut self) {
+        self.looked = None;
+        let now = self.world.now();
+        match self.scenario.steps.get(self.step).map(|step| (step.when, &step.action)) {
+            Some((When::Now, Action::Expect(Expectation::Violation { .. }))) | None => self.begin_ending(),
+            Some((When::Now, _)) => self.phase = Phase::Before(now),
+            Some((When::At(time), _)) => self.phase = Phase::Before(time.max(now)),
+            Some((When::After(span), _)) => self.phase = Phase::Before(now + span),
+        }
+    }
+
+    /// Takes a finding for the verdict, unless it is the one that the scenario expects.
+    fn conclude(&mut self, finding: Finding) {
+        let expected = self.expected_violation();
+        let text = format!("{}: {}", finding.check, finding.message);
+        self.note(text);
+        self.phase = Phase::Over(match expected {
+            Some(check) if check == finding.check => Verdict::Clean,
+            _ => Verdict::Finding(finding),
+        });
+    }
+
+    /// The run is over without a finding.
+    fn conclude_clean(&mut self) {
+        let Some(check) = self.expected_violation() else {
+            self.phase = Phase::Over(Verdict::Clean);
+            return;
+        };
+        let message = format!("expected a violation of {check}, and there was none");
+        let finding = self.finding(Check::Expectation, message);
+        self.phase = Phase::Over(Verdict::Finding(finding));
+    }
+
+    fn expected_violation(&self) -> Option<Check> {
+        match self.scenario.steps.last().map(|step| &step.action) {
+            Some(Action::Expect(Expectation::Violation { of })) => Some(*of),
+            _ => None,
+        }
+    }
+
+    fn finding(&self, check: Check, message: String) -> Finding {
+        Finding { check, time: self.world.now(), store: None, region: None, message, line: self.line() }
+    }
+
+    fn line(&self) -> u32 {
+        self.scenario.steps.get(self.step).map_or(0, |step| step.line)
+    }
+
+    fn note(&mut self, text: String) {
+        let now = self.world.now();
+        if let Some(record) = self.world.observer_mut().record_mut() {
+            record.step(now, text);
+        }
+    }
+
+    fn start_store(&mut self, store: u64) {
+        let scenario = &self.scenario;
+        let config = Config {
+            tick_interval_ns: scenario.raft.tick.0,
+            election_ticks: scenario.raft.election_ticks,
+            heartbeat_ticks: scenario.raft.heartbeat_ticks,
+            max_size_per_message: scenario.raft.max_message_size.get(),
+            max_inflight_messages: scenario.raft.max_inflight as usize,
+            kv_sync_interval_ticks: (scenario.raftstore.kv_sync_interval.0 / scenario.raft.tick.0.max(1)).max(1),
+            ..Config::new(store)
+        };
+        let node = StoreNode::new(config, self.region.clone());
+        self.world.start(node_of(store), Node::Store(Box::new(node)));
+    }
+
+    /// Links between stores behave as the file says. Clients' connections deliver at most once and in
+    /// order, as streams do, so nothing on them is doubled or overtakes.
+    fn set_network(&mut self, config: &NetworkConfig) {
+        let stores = self.scenario.cluster.stores;
+        let model = LinkModel {
+            latency: config.latency,
+            loss: config.loss,
+            duplicate: config.duplicate,
+            reorder: config.reorder,
+        };
+        self.world.network_mut().reset_models();
+        self.world.network_mut().set_default(client_link(model));
+        for from in 1..=stores {
+            for to in 1..=stores {
+                self.world.network_mut().set_model(node_of(from), node_of(to), model);
+            }
+        }
+    }
+
+    fn client_node(&self, client: u64) -> NodeId {
+        node_of(self.scenario.cluster.stores + 1 + client)
+    }
+
+    fn own_client(&self) -> Option<&ClientNode> {
+        self.client(0)
+    }
+
+    fn client(&self, client: u64) -> Option<&ClientNode> {
+        self.world.process(self.client_node(client)).and_then(Node::client)
+    }
+
+    fn clients(&self) -> impl Iterator<Item = &ClientNode> {
+        (0..clients_of(&self.scenario)).filter_map(|client| self.client(client))
+    }
+
+    /// The world, to look at.
+    #[must_use]
+    pub fn world(&self) -> &World<Node, Watch> {
+        &self.world
+    }
+
+    /// The scenario.
+    #[must_use]
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The verdict, once there is one.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match &self.phase {
+            Phase::Over(verdict) => Some(verdict),
+            _ => None,
+        }
+    }
+
+    /// What the run amounts to so far.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let unfinished = || Verdict::Unknown("the run is not over".to_owned());
+        Report {
+            seed: self.seed,
+            verdict: self.verdict().cloned().unwrap_or_else(unfinished),
+            time: self.world.now().since(Time::ZERO),
+            events: self.world.events(),
+            counters: self.world.observer().counters(),
+            trace_hash: self.world.trace_hash(),
+            stores: (1..=self.scenario.cluster.stores).map(|store| self.summary(store)).collect(),
+        }
+    }
+
+    fn summary(&self, store: u64) -> StoreSummary {
+        let node = self.world.process(node_of(store)).and_then(Node::store);
+        StoreSummary {
+            store,
+            state: node.and_then(StoreNode::store).and_then(|store| store.peer(FIRST_REGION)).map(replica_state),
+            failure: node.and_then(StoreNode::failure),
+        }
+    }
+}
+
+fn client_link(model: LinkModel) -> LinkModel {
+    LinkModel { duplicate: raftsim_kernel::Ppm::ZERO, reorder: raftsim_kernel::Ppm::ZERO, ..model }
+}
+
+/// The region that holds every key, with one peer on each store. Peer ids differ from store ids, so that
+/// code which takes one for the other shows.
+fn first_region(stores: u64) -> Region {
+    Region {
+        id: FIRST_REGION,
+        start_key: Default::default(),
+        end_key: Default::default(),
+        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
+        peers: (1..=stores).map(|store| Peer { id: 100 + store, store_id: store, role: 0 }).collect(),
+    }
+}
+
+/// The scenario's own client, and as many more as its steps name.
+fn clients_of(scenario: &Scenario) -> u64 {
+    let named = scenario.steps.iter().map(|step| match &step.action {
+        Action::Operate(operate) => match operate.issuer {
+            Issuer::Client(client) => u64::from(client),
+            Issuer::Scenario { .. } => 0,
+        },
+        Action::Load(load) => u64::from(load.clients),
+        _ => 0,
+    });
+    1 + named.max().unwrap_or(0)
+}
+
+/// How long the cluster may take to recover once all faults have ended: 40 election timeouts at their
+/// longest, since a round in which votes split is followed by another one and each succeeds more often
+/// than not, and ten rounds of every client's patience.
+fn recovery_bound(scenario: &Scenario) -> Duration {
+    let election = scenario.raft.tick * u64::from(scenario.raft.election_ticks) * 2;
+    election * 40 + crate::client::patience(&scenario.client) * 10
+}

@@ -1,0 +1,457 @@
+//! From text to [`Scenario`]: the top level of a file and the frame of its steps.
+//!
+//! Every error of the file is reported, each at its place; where the text is not TOML, everything up to there
+//! is still checked. No input makes it panic.
+
+use super::ast::{Action, Expectation, MAX_SEED, Scenario, Step, When};
+use super::config::Section;
+use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
+use super::grammar::{COMMON, ENDINGS, FORMS, Form, Shape, forms_of, is_filter, verbs};
+use super::reader::{Binding, Node, Place, Read, Reader, Reported, found};
+use super::steps::StepReader;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// The keys of the top level, in the order in which they are printed.
+pub(super) const TOP: [&str; 11] = [
+    "about",
+    "seed",
+    "ending",
+    "cluster",
+    "raft",
+    "raftstore",
+    "network",
+    "disk",
+    "client",
+    "limits",
+    "steps",
+];
+
+/// Reads a scenario file.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the places; [`render`](super::render) shows it.
+pub fn parse(source: &str) -> Result<Scenario, Vec<Diagnostic>> {
+    let (document, errors) = DeTable::parse_recoverable(source);
+    let mut reader = Reader::new(source);
+    syntax_errors(&mut reader, errors, source);
+    let scenario = file(&mut reader, document.get_ref(), source);
+    let diagnostics = reader.into_diagnostics();
+    match scenario {
+        Ok(scenario) if diagnostics.is_empty() => Ok(scenario),
+        _ => Err(diagnostics),
+    }
+}
+
+/// Reports what the TOML parser found: all that it can recover from, and the first that it cannot, since what it
+/// says after that is guesswork.
+fn syntax_errors(reader: &mut Reader, mut errors: Vec<toml::de::Error>, source: &str) {
+    let span = |error: &toml::de::Error| error.span().unwrap_or(source.len()..source.len());
+    errors.sort_by_key(|error| span(error).start);
+    for error in errors {
+        let span = span(&error);
+        let text = source.get(span.clone()).unwrap_or_default();
+        let (problem, expected) = error
+            .message()
+            .split_once(", expected ")
+            .unwrap_or((error.message(), ""));
+        match problem {
+            "duplicate key" => {
+                let message = format!("the key {} stands here twice", quote(text));
+                reader.report(Diagnostic::new(span, message, "expected each key once"));
+            }
+            "string values must be quoted" => {
+                let label = format!("expected a string in quotes: \"{text}\"");
+                reader.report(Diagnostic::new(
+                    span,
+                    format!("{} is not a value", quote(text)),
+                    label,
+                ));
+            }
+            _ => {
+                let here = source.get(span.start..).unwrap_or_default();
+                reader.lost(syntax_error(problem, expected, span, here));
+                return;
+            }
+        }
+    }
+}
+
+/// An error of the TOML parser in the form of ours: what is wrong as the message, what was expected as the label.
+fn syntax_error(problem: &str, expected: &str, span: Range<usize>, here: &str) -> Diagnostic {
+    let label = if expected.is_empty() {
+        String::new()
+    } else {
+        format!("expected {expected}")
+    };
+    match problem {
+        "invalid basic string" if expected == "`\"`" => {
+            let help = "a string stands in double quotes and ends on its line";
+            Diagnostic::new(span, "this string does not end", label).help(help)
+        }
+        "missing comma between array elements" if here.starts_with('}') => {
+            Diagnostic::new(span, "this array does not end", "expected `,` or `]`")
+        }
+        "invalid unquoted key" if here.starts_with(':') => {
+            let help = "a scenario is TOML: `{ crash = 2 }`";
+            Diagnostic::new(
+                span,
+                "this is not TOML",
+                "expected `=` between a key and its value",
+            )
+            .help(help)
+        }
+        _ => Diagnostic::new(span, format!("this is not TOML: {problem}"), label),
+    }
+}
+
+fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario> {
+    let mut scenario = Scenario::new("");
+    let errors = reader.errors();
+    for key in table.keys().filter(|key| !TOP.contains(&key.get_ref().as_ref())) {
+        unknown_top_level_key(reader, key.get_ref(), key.span());
+    }
+    section(reader, table, &mut scenario.cluster);
+    // Where the cluster cannot be read, or its key may be misspelled, any store may exist.
+    if reader.errors() == errors && (table.contains_key("cluster") || reader.understood()) {
+        reader.stores = Some(scenario.cluster.stores);
+    }
+    match place(table, "about", Shape::Text) {
+        Some(place) => {
+            if let Ok(text) = reader.text(place) {
+                scenario.about = text.to_owned();
+                if text.trim().is_empty() {
+                    reader.invalid(place, "expected the story in one sentence, found nothing");
+                }
+            }
+        }
+        None => missing(
+            reader,
+            0,
+            "about",
+            "expected `about = \"...\"`, the story in one sentence",
+        ),
+    }
+    if let Some(Ok(seed)) = place(table, "seed", Shape::Count(0, MAX_SEED)).map(|place| reader.count(place)) {
+        scenario.seed = seed;
+    }
+    if let Some(Ok(ending)) = place(table, "ending", Shape::Word(&ENDINGS)).map(|place| reader.word(place)) {
+        scenario.ending = ending;
+    }
+    section(reader, table, &mut scenario.raft);
+    heartbeats(reader, table, &scenario);
+    section(reader, table, &mut scenario.raftstore);
+    section(reader, table, &mut scenario.network);
+    section(reader, table, &mut scenario.disk);
+    section(reader, table, &mut scenario.client);
+    section(reader, table, &mut scenario.limits);
+    scenario.steps = match place(table, "steps", Shape::Literal("an array of steps")) {
+        Some(place) => steps(reader, place)?,
+        None => {
+            missing(
+                reader,
+                source.len(),
+                "steps",
+                "expected `steps = [...]`, what happens in order",
+            );
+            return Err(Reported);
+        }
+    };
+    Ok(scenario)
+}
+
+fn place<'t, 's>(table: &'t DeTable<'s>, key: &'t str, shape: Shape) -> Option<Place<'t, 's>> {
+    table.get(key).map(|node| Place { key, node, shape })
+}
+
+fn missing(reader: &mut Reader, at: usize, key: &str, label: &str) {
+    // In a file that is not understood the key may be where nothing could be read.
+    if reader.understood() {
+        reader.report(Diagnostic::new(
+            at..at,
+            format!("a scenario needs `{key}`"),
+            label,
+        ));
+    }
+}
+
+fn unknown_top_level_key(reader: &mut Reader, key: &str, span: Range<usize>) {
+    let message = format!("unknown key {}", quote(key));
+    if verbs().contains(&key) {
+        let label = "this is a verb, and stands in `steps`";
+        let help = format!("steps = [\n  {{ {key} = ... }},\n]");
+        reader.report(Diagnostic::new(span, message, label).help(help));
+        return;
+    }
+    reader.unknown_word(span, message, key, &TOP, "keys of a scenario");
+}
+
+fn section<S: Section>(reader: &mut Reader, table: &DeTable<'_>, section: &mut S) {
+    if let Some(place) = place(table, S::KEY, Shape::Literal(S::KEY)) {
+        if let DeValue::Table(_) = place.node.get_ref() {
+            // What fails keeps its default and has been reported.
+            let _ = reader.fields(place, S::FIELDS, |reader, field| drop(section.set(reader, field)));
+        } else {
+            let example = S::FIELDS[0];
+            let label = format!(
+                "expected a table such as {{ {} = {} }}, found {}",
+                example.key,
+                section.written()[0].1,
+                found(place.node.get_ref())
+            );
+            reader.invalid(place, label);
+        }
+    }
+}
+
+/// A leader must be heard from more often than elections are held.
+fn heartbeats(reader: &mut Reader, table: &DeTable<'_>, scenario: &Scenario) {
+    let (heartbeat, election) = (scenario.raft.heartbeat_ticks, scenario.raft.election_ticks);
+    if heartbeat < election {
+        return;
+    }
+    let Some(DeValue::Table(raft)) = table.get("raft").map(Node::get_ref) else {
+        return;
+    };
+    if let Some(node) = raft.get("heartbeat-ticks").or_else(|| raft.get("election-ticks")) {
+        let label = format!("heartbeat-ticks is {heartbeat}, election-ticks is {election}");
+        let message = "`heartbeat-ticks` must be less than `election-ticks`";
+        reader.report(Diagnostic::new(node.span(), message, label));
+    }
+}
+
+fn steps(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<Step>> {
+    let DeValue::Array(array) = place.node.get_ref() else {
+        let label = format!(
+            "expected an array of steps, found {}",
+            found(place.node.get_ref())
+        );
+        return Err(reader.invalid(place, label));
+    };
+    for (index, node) in array.iter().enumerate() {
+        collect_name(reader, index, node);
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    let mut pinned = None;
+    for (index, node) in array.iter().enumerate() {
+        reader.step = index;
+        let last = index + 1 == array.len();
+        if let Ok(step) = step(reader, node, &mut pinned, last) {
+            steps.push(step);
+        }
+    }
+    Ok(steps)
+}
+
+/// Notes which name a step gives, if any, so that every use can be told what it is.
+fn collect_name(reader: &mut Reader, step: usize, node: &Node<'_>) {
+    let DeValue::Table(table) = node.get_ref() else {
+        return;
+    };
+    let Some(DeValue::String(name)) = table.get("as").map(Node::get_ref) else {
+        return;
+    };
+    let filter = table.keys().any(|key| is_filter(key.get_ref()));
+    let line = reader.line(node.span().start);
+    reader
+        .names
+        .entry(name.clone().into_owned())
+        .or_insert(Binding { filter, step, line });
+}
+
+/// The last step with `at`, and where it stands.
+type Pinned = Option<(raftsim_kernel::Time, u32)>;
+
+fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -> Read<Step> {
+    let DeValue::Table(table) = node.get_ref() else {
+        let label = format!(
+            "expected a step such as {{ crash = 2 }}, found {}",
+            found(node.get_ref())
+        );
+        return Err(reader.report(Diagnostic::new(node.span(), "this is not a step", label)));
+    };
+    let line = reader.line(node.span().start);
+    let (form, verb_span) = form_of(reader, table, node)?;
+    let title = form.title();
+    let complete = options(reader, table, node, form, verb_span.clone());
+    let when = when(reader, table, pinned, line);
+    let action = StepReader { reader, table, form }.action();
+    let action = action?;
+    if let (Action::Expect(Expectation::Violation { .. }), false) = (&action, last) {
+        let label = "expected only as the last step";
+        reader.report(Diagnostic::new(
+            verb_span,
+            format!("`{title}` is not the last step"),
+            label,
+        ));
+    }
+    complete?;
+    Ok(Step {
+        when: when?,
+        action,
+        line,
+    })
+}
+
+/// The form of the step, from its one verb and that verb's value.
+fn form_of(reader: &mut Reader, table: &DeTable<'_>, node: &Node<'_>) -> Read<(&'static Form, Range<usize>)> {
+    let verbs = verbs();
+    let found: Vec<_> = table
+        .keys()
+        .filter(|key| verbs.contains(&key.get_ref().as_ref()))
+        .collect();
+    let [key] = found.as_slice() else {
+        return Err(match found.as_slice() {
+            [] => no_verb(reader, table, node, &verbs),
+            [first, second, ..] => {
+                let (one, two) = (quote(first.get_ref()), quote(second.get_ref()));
+                let label = format!("expected one verb; {one} is one already");
+                let message = format!("a step has one verb, this one has {one} and {two}");
+                let help = "make it two steps, or remove the verb that is not meant";
+                reader.report(Diagnostic::new(second.span(), message, label).help(help))
+            }
+            [_] => unreachable!("matched above"),
+        });
+    };
+    let verb: &str = key.get_ref();
+    let place = place(table, verb, Shape::Text).ok_or(Reported)?;
+    form_by_value(reader, verb, place).map(|form| (form, key.span()))
+}
+
+/// Of the forms of a verb the one that the value chooses.
+fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<&'static Form> {
+    let forms: Vec<&'static Form> = forms_of(verb).collect();
+    if let [only] = forms.as_slice() {
+        return Ok(only);
+    }
+    let word = match place.node.get_ref() {
+        DeValue::String(word) => word.as_ref(),
+        // `wait = 5` misses its unit.
+        DeValue::Integer(_) if verb == "wait" => {
+            return Err(reader.mismatch(place.element(place.node, Shape::Duration)));
+        }
+        _ => return Err(reader.mismatch(place)),
+    };
+    let literal = |form: &&&'static Form| matches!(form.value, Shape::Literal(w) if w == word);
+    if let Some(form) = forms.iter().find(literal) {
+        return Ok(form);
+    }
+    let other = forms.iter().find(|form| !matches!(form.value, Shape::Literal(_)));
+    if let Some(form) = other.filter(|_| word.starts_with(|c: char| c.is_ascii_digit())) {
+        return Ok(form);
+    }
+    let words: Vec<&str> = forms
+        .iter()
+        .filter_map(|form| {
+            if let Shape::Literal(w) = form.value {
+                Some(w)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let (what, kind) = match other {
+        Some(_) => ("condition", "conditions, besides a duration such as \"1.5s\""),
+        None => ("expectation", "expectations"),
+    };
+    let message = format!("unknown {what} {}", quote(word));
+    Err(reader.unknown_word(place.node.span(), message, word, &words, kind))
+}
+
+/// Reports a step without a verb: either the verb is misspelled, or there is none.
+fn no_verb(reader: &mut Reader, table: &DeTable<'_>, node: &Node<'_>, verbs: &[&str]) -> Reported {
+    let is_option = |key: &str| {
+        FORMS
+            .iter()
+            .flat_map(Form::all_options)
+            .any(|option| option.key == key)
+    };
+    let strange: Vec<_> = table.keys().filter(|key| !is_option(key.get_ref())).collect();
+    let near = strange
+        .iter()
+        .find(|key| nearest(key.get_ref(), verbs.iter().copied()).is_some());
+    match near.or(strange.first()) {
+        Some(key) => {
+            let message = format!("unknown verb {}", quote(key.get_ref()));
+            reader.unknown_word(key.span(), message, key.get_ref(), verbs, "verbs")
+        }
+        None => {
+            let label = "expected one of its keys to be a verb";
+            let help = format!("verbs: {}", listed(verbs.iter().copied()));
+            let diagnostic = Diagnostic::new(node.span(), "this step has no verb", label).help(help);
+            reader.report_in(node.span().end, diagnostic)
+        }
+    }
+}
+
+/// Checks that the step has options of its form only, all that are required, and no two that exclude each other.
+fn options(
+    reader: &mut Reader,
+    table: &DeTable<'_>,
+    node: &Node<'_>,
+    form: &Form,
+    verb_span: Range<usize>,
+) -> Read<()> {
+    let (title, end) = (form.title(), node.span().end);
+    let valid: Vec<&str> = form.all_options().map(|option| option.key).collect();
+    let mut result = Ok(());
+    for key in table
+        .keys()
+        .filter(|key| key.get_ref() != form.verb && !valid.contains(&key.get_ref().as_ref()))
+    {
+        let message = format!("`{title}` has no option {}", quote(key.get_ref()));
+        result = Err(reader.unknown_word(key.span(), message, key.get_ref(), &valid, "its options"));
+    }
+    for option in form
+        .options
+        .iter()
+        .filter(|option| option.required && !table.contains_key(option.key))
+    {
+        let label = format!("expected `{} = ...`: {}", option.key, option.shape.expected());
+        let diagnostic = Diagnostic::new(
+            verb_span.clone(),
+            format!("`{title}` needs `{}`", option.key),
+            label,
+        );
+        result = Err(reader.report_in(end, diagnostic));
+    }
+    for choice in form.all_choices() {
+        let mut given = table
+            .keys()
+            .filter(|key| choice.keys.contains(&key.get_ref().as_ref()));
+        let (first, second) = (given.next(), given.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            let message = format!(
+                "{} and {} exclude each other",
+                quote(first.get_ref()),
+                quote(second.get_ref())
+            );
+            let label = format!("expected only one of {}", listed(choice.keys.iter().copied()));
+            result = Err(reader.report(Diagnostic::new(second.span(), message, label)));
+        } else if first.is_none() && choice.needed {
+            let label = format!("expected {}", either(choice.keys));
+            let message = format!("`{title}` does not say what it expects");
+            result = Err(reader.report_in(end, Diagnostic::new(verb_span.clone(), message, label)));
+        }
+    }
+    result
+}
+
+/// When the step starts. Pinned times do not go backwards, so that the order of steps is the order of time.
+fn when(reader: &mut Reader, table: &DeTable<'_>, pinned: &mut Pinned, line: u32) -> Read<When> {
+    let [at, after] = COMMON;
+    if let Some(place) = place(table, at.key, at.shape) {
+        let time = reader.time(place)?;
+        if let Some((before, before_line)) = pinned.filter(|(before, _)| *before > time) {
+            let label = format!("expected {before} or later: the step on line {before_line} is at {before}");
+            let message = format!("time goes backwards to {time}");
+            return Err(reader.report(Diagnostic::new(place.node.span(), message, label)));
+        }
+        *pinned = Some((time, line));
+        return Ok(When::At(time));
+    }
+    match place(table, after.key, after.shape) {
+        Some(place) => reader.duration(place).map(When::After),
+        None => Ok(When::Now),
+    }
+}

@@ -1,0 +1,268 @@
+//! The JSON schema of scenario files, for editors: completion and explanations of every verb, option and word.
+//!
+//! Made from the tables that the parser itself reads by, so it knows exactly their words. It is a little weaker
+//! than the parser: names, store numbers of a smaller cluster and pinned times need the whole file.
+
+use super::ast::{
+    Check, ClientConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED, MAX_STORES, NetworkConfig,
+    RaftConfig, RaftstoreConfig,
+};
+use super::config::Section;
+use super::grammar::{
+    CHECKS, Choice, ENDINGS, FORMS, Field, Form, LINK, MAX_CLIENTS, MESSAGES, MIX, NETWORK, Shape, TARGETS,
+    Words,
+};
+use schemars::{Schema, json_schema};
+use serde_json::{Map, Value, json};
+
+/// The JSON schema (draft 2020-12) of a scenario file.
+#[must_use]
+pub fn schema() -> Value {
+    let schema = json_schema!({
+        "$schema": schemars::consts::meta_schemas::DRAFT2020_12,
+        "title": "raftsim scenario",
+        "description": "One story of a Raft cluster: its configuration, and the steps of what happens to it.",
+        "type": "object",
+        "properties": {
+            "about": { "type": "string", "minLength": 1, "description": "The story in one sentence." },
+            "seed": described(of_shape(Shape::Count(0, MAX_SEED)), "The seed of all random decisions; default 0."),
+            "ending": described(of_shape(Shape::Word(&ENDINGS)), "What happens after the last step."),
+            "cluster": section::<ClusterConfig>(),
+            "raft": section::<RaftConfig>(),
+            "raftstore": section::<RaftstoreConfig>(),
+            "network": section::<NetworkConfig>(),
+            "disk": section::<DiskConfig>(),
+            "client": section::<ClientConfig>(),
+            "limits": section::<Limits>(),
+            "steps": { "type": "array", "items": { "$ref": "#/$defs/step" }, "description": "What happens, in order." },
+        },
+        "required": ["about", "steps"],
+        "additionalProperties": false,
+        "$defs": {
+            "step": { "type": "object", "oneOf": FORMS.iter().map(step).collect::<Vec<_>>() },
+            "duration": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(h|m|s|ms|us|µs|ns)\s*$", &["1.5s", "250ms"]),
+            "share": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["0.5%", "100ppm"]),
+            "latency": text(r"^\s*[0-9].*(s|h|m)\s*$", &["5ms", "1ms..10ms", "1ms + exp 4ms"]),
+            "size": text(r"^\s*[0-9]+\s*(B|KiB|MiB|GiB)\s*$", &["100B", "64KiB", "1MiB"]),
+            "key": text(r"^(?!.*\.\.).+$", &["k1"]),
+            "keys": text("^.+$", &["k1", "k1..k50"]),
+            "name": text("^[A-Za-z][A-Za-z0-9_-]*$", &["lagging"]),
+            "target": target(),
+            "endpoint": endpoint(),
+            "endpoints": one_or_more(json!({ "$ref": "#/$defs/endpoint" })),
+            "check": word_list(&CHECKS),
+            "message": word_list(&MESSAGES),
+        },
+    });
+    Schema::to_value(schema)
+}
+
+/// A string of this pattern.
+fn text(pattern: &str, examples: &[&str]) -> Value {
+    json!({ "type": "string", "pattern": pattern, "examples": examples })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+fn one_or_more(item: Value) -> Value {
+    json!({ "anyOf": [item, { "type": "array", "items": item, "minItems": 1 }] })
+}
+
+fn described(mut schema: Value, doc: &str) -> Value {
+    schema["description"] = doc.into();
+    schema
+}
+
+/// Words, each with its explanation: editors show it beside the word.
+fn word_list(words: &Words) -> Value {
+    let list: Vec<Value> = (words.list)()
+        .into_iter()
+        .map(|(word, doc)| json!({ "const": word, "description": doc }))
+        .collect();
+    json!({ "oneOf": list })
+}
+
+fn target() -> Value {
+    let mut list =
+        vec![json!({ "type": "integer", "minimum": 1, "maximum": MAX_STORES, "description": "A store." })];
+    list.extend(TARGETS.map(|(word, doc)| json!({ "const": word, "description": doc })));
+    let of_key = text(r"^leader of (?!.*\.\.).+$", &["leader of k7"]);
+    list.push(described(of_key, "The store that leads the region of a key."));
+    list.push(described(
+        reference("name"),
+        "A name given by `as` in a step before.",
+    ));
+    json!({ "anyOf": list })
+}
+
+fn endpoint() -> Value {
+    let client = text("^client [0-9]+$", &["client 1"]);
+    json!({ "anyOf": [
+        reference("target"),
+        described(client, &format!("One client, from 1 to {MAX_CLIENTS}.")),
+        { "const": "clients", "description": "Every client." },
+    ] })
+}
+
+fn of_shape(shape: Shape) -> Value {
+    match shape {
+        Shape::Text => json!({ "type": "string" }),
+        Shape::Key => reference("key"),
+        Shape::Keys => reference("keys"),
+        Shape::ScanRange => text(r"^(all|.+\.\..+)$", &["all", "a..z"]),
+        Shape::Duration | Shape::Positive | Shape::Time => reference("duration"),
+        Shape::Share => reference("share"),
+        Shape::Latency => reference("latency"),
+        Shape::Size(..) => reference("size"),
+        Shape::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Shape::Flag => json!({ "type": "boolean" }),
+        Shape::True => json!({ "const": true }),
+        Shape::Word(words) if words.what == Check::WHAT => reference("check"),
+        Shape::Word(words) => word_list(words),
+        Shape::Literal(word) => json!({ "const": word }),
+        Shape::Store | Shape::Target => reference("target"),
+        Shape::Targets => one_or_more(reference("target")),
+        Shape::Endpoints => reference("endpoints"),
+        Shape::Groups => {
+            let group = json!({ "type": "array", "items": reference("endpoint"), "minItems": 1 });
+            json!({ "type": "array", "items": group, "minItems": 1, "examples": [[[1, 2], [3]]] })
+        }
+        Shape::Link => table(&LINK),
+        // "all" is a target like any other.
+        Shape::Heal => json!({ "anyOf": [reference("endpoints"), table(&LINK)] }),
+        Shape::Network => {
+            let mut network = table(&NETWORK);
+            network["minProperties"] = 1.into();
+            network
+        }
+        Shape::Mix => table(&MIX),
+        Shape::Name | Shape::Filter => reference("name"),
+        Shape::Filters => json!({ "anyOf": [{ "const": "all" }, reference("name")] }),
+        Shape::Messages => one_or_more(reference("message")),
+    }
+}
+
+fn properties<'f>(fields: impl IntoIterator<Item = &'f Field>) -> Map<String, Value> {
+    fields
+        .into_iter()
+        .map(|f| (f.key.to_owned(), described(of_shape(f.shape), f.doc)))
+        .collect()
+}
+
+fn table(fields: &[Field]) -> Value {
+    let required: Vec<&str> = fields.iter().filter(|f| f.required).map(|f| f.key).collect();
+    json!({
+        "type": "object",
+        "properties": properties(fields),
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+/// A table of configuration, with the defaults of its fields.
+fn section<S: Section>() -> Value {
+    let mut schema = described(table(S::FIELDS), S::DOC);
+    for (key, value) in S::default().written() {
+        // Numbers and plain strings are written alike in TOML and JSON.
+        schema["properties"][key]["default"] = serde_json::from_str(&value).unwrap_or(Value::String(value));
+    }
+    schema
+}
+
+/// One way to write a step.
+fn step(form: &Form) -> Value {
+    let mut all = Map::new();
+    all.insert(form.verb.to_owned(), described(of_shape(form.value), form.doc));
+    all.extend(properties(form.all_options()));
+    let needed = form
+        .options
+        .iter()
+        .filter(|option| option.required)
+        .map(|option| option.key);
+    let required: Vec<&str> = std::iter::once(form.verb).chain(needed).collect();
+    let choices: Vec<Value> = form.all_choices().map(choice).collect();
+    json!({
+        "title": form.title(),
+        "description": form.doc,
+        "type": "object",
+        "properties": all,
+        "required": required,
+        "additionalProperties": false,
+        "allOf": choices,
+    })
+}
+
+/// Exactly one of the keys, or none of them too.
+fn choice(choice: &Choice) -> Value {
+    let mut ways: Vec<Value> = choice
+        .keys
+        .iter()
+        .map(|key| json!({ "required": [key] }))
+        .collect();
+    if !choice.needed {
+        ways.push(json!({ "not": { "anyOf": ways } }));
+    }
+    json!({ "oneOf": ways })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grammar::verbs;
+    use super::*;
+
+    #[test]
+    fn every_verb_and_option_has_its_alternative() {
+        let schema = schema();
+        let steps = schema["$defs"]["step"]["oneOf"]
+            .as_array()
+            .expect("a list of alternatives");
+        for verb in verbs() {
+            let forms: Vec<&Value> = steps.iter().filter(|step| step["required"][0] == verb).collect();
+            assert!(!forms.is_empty(), "no alternative for `{verb}`");
+            for form in forms {
+                assert_eq!(form["additionalProperties"], json!(false));
+                assert!(form["properties"]["at"].is_object() && form["properties"]["after"].is_object());
+            }
+        }
+        assert_eq!(steps.len(), FORMS.len());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn references(value: &Value, out: &mut Vec<String>) {
+            match value {
+                Value::Object(map) => {
+                    out.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                    map.values().for_each(|v| references(v, out));
+                }
+                Value::Array(list) => list.iter().for_each(|v| references(v, out)),
+                _ => {}
+            }
+        }
+        let schema = schema();
+        let mut found = Vec::new();
+        references(&schema, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            assert!(
+                schema.pointer(&reference[1..]).is_some(),
+                "{reference} leads nowhere"
+            );
+        }
+    }
+
+    #[test]
+    fn defaults_of_the_configuration_are_shown() {
+        let schema = schema();
+        assert_eq!(
+            schema["properties"]["raft"]["properties"]["tick"]["default"],
+            json!("100ms")
+        );
+        assert_eq!(
+            schema["properties"]["cluster"]["properties"]["stores"]["default"],
+            json!(3)
+        );
+    }
+}

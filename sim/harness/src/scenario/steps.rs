@@ -1,0 +1,540 @@
+//! From the table of a step to its [`Action`]: one reader a verb.
+//!
+//! The form of the step is known, its options have been checked against the grammar; what is read here is the
+//! values. Each reader reads all of them before it gives up, so that every wrong one is reported.
+
+use super::ast::{
+    Action, Answer, Bytes, Compares, Condition, DEFAULT_WITHIN, Effect, Endpoint, Expectation, Filter, Gauge,
+    Issuer, Keys, Keyword, Latency, Leader, Load, Losing, MessageKind, Mix, NetworkChange, Operate,
+    Operation, ScanRange, Target,
+};
+use super::diagnostic::Diagnostic;
+use super::grammar::{Form, MAX_KEYS, MIX, NETWORK, Shape};
+use super::reader::{Place, Read, Reader, Reported, collect};
+use super::scope::is_key;
+use raftsim_kernel::{Duration, Ppm};
+use toml::de::DeTable;
+
+/// The values of one step.
+pub(super) struct StepReader<'r, 't, 's> {
+    pub(super) reader: &'r mut Reader,
+    pub(super) table: &'t DeTable<'s>,
+    pub(super) form: &'static Form,
+}
+
+impl<'t, 's> StepReader<'_, 't, 's> {
+    /// The verb's value.
+    fn value(&self) -> Read<Place<'t, 's>> {
+        let node = self.table.get(self.form.verb).ok_or(Reported)?;
+        Ok(Place {
+            key: self.form.verb,
+            node,
+            shape: self.form.value,
+        })
+    }
+
+    /// An option that may be missing.
+    fn optional<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Reader, Place<'t, 's>) -> Read<T>,
+    ) -> Read<Option<T>> {
+        let field = self.form.options.iter().find(|option| option.key == key);
+        match (field, self.table.get(key)) {
+            (Some(field), Some(node)) => read(
+                self.reader,
+                Place {
+                    key: field.key,
+                    node,
+                    shape: field.shape,
+                },
+            )
+            .map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// An option that the grammar requires; that it is missing has been reported.
+    fn required<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Reader, Place<'t, 's>) -> Read<T>,
+    ) -> Read<T> {
+        self.optional(key, read)?.ok_or(Reported)
+    }
+
+    /// What the step does.
+    pub(super) fn action(mut self) -> Read<Action> {
+        let value = self.value()?;
+        match self.form.verb {
+            "wait" => self.wait(value),
+            "put" | "append" | "delete" | "get" | "cas" | "scan" => self.operate(value),
+            "load" => self.load(value),
+            "crash" => self.crash(value),
+            "restart" => Ok(Action::Restart {
+                targets: self.reader.targets(value)?,
+            }),
+            "partition" => self.partition(value),
+            "isolate" => self.isolate(value),
+            "cut" => self.reader.link(value).map(|(from, to)| Action::Cut { from, to }),
+            "heal" => self.reader.heal(value).map(Action::Heal),
+            "network" => self.network(value),
+            "drop" | "delay" | "hold" | "duplicate" => self.filter(value),
+            "release" => self.reader.filters(value).map(Action::Release),
+            "clear" => self.reader.filters(value).map(Action::Clear),
+            "campaign" => self.campaign(value),
+            "name" => self.name(value),
+            "expect" => self.expect(value).map(Action::Expect),
+            verb => unreachable!("the grammar has a verb {verb} that nobody reads"),
+        }
+    }
+
+    fn within(&mut self) -> Read<Duration> {
+        Ok(self
+            .optional("within", Reader::duration)?
+            .unwrap_or(DEFAULT_WITHIN))
+    }
+
+    fn wait(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let Shape::Literal(word) = self.form.value else {
+            return self.reader.duration(value).map(Action::Sleep);
+        };
+        let within = self.within();
+        let condition = match word {
+            "leader" => Condition::Leader(self.leader()?),
+            "no-leader" => Condition::NoLeader,
+            "acked" => Condition::Acked {
+                client: self.optional("client", Reader::small_count)?,
+            },
+            "load" => Condition::Load,
+            "applied" => Condition::Applied,
+            "replicas-equal" => Condition::ReplicasEqual,
+            "role" => {
+                let (on, is) = (
+                    self.required("on", Reader::target),
+                    self.required("is", Reader::word),
+                );
+                Condition::Role { on: on?, is: is? }
+            }
+            "dropped" => {
+                let filter = self.required("filter", Reader::filter);
+                let count = self.required("count", Reader::count);
+                Condition::Acted {
+                    filter: filter?,
+                    count: count?,
+                }
+            }
+            gauge => {
+                let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
+                let on = self.optional("on", Reader::target);
+                let value = self.required("reaches", Reader::count);
+                Condition::Reaches {
+                    gauge,
+                    on: on?,
+                    value: value?,
+                }
+            }
+        };
+        Ok(Action::Wait {
+            condition,
+            within: within?,
+        })
+    }
+
+    fn leader(&mut self) -> Read<Leader> {
+        let (on, not) = (
+            self.optional("on", Reader::target),
+            self.optional("not", Reader::target),
+        );
+        Ok(Leader { on: on?, not: not? })
+    }
+
+    fn operate(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (via, issuer) = (self.optional("via", Reader::store), self.issuer());
+        let operation = match self.form.verb {
+            "put" => {
+                let (keys, value) = (keys(self.reader, value), self.required("value", text));
+                Operation::Put {
+                    keys: keys?,
+                    value: value?,
+                }
+            }
+            "append" => {
+                let (keys, value) = (keys(self.reader, value), self.required("value", text));
+                Operation::Append {
+                    keys: keys?,
+                    value: value?,
+                }
+            }
+            "delete" => Operation::Delete {
+                keys: keys(self.reader, value)?,
+            },
+            "get" => {
+                let (key, answer) = (key(self.reader, value), self.answer());
+                Operation::Get {
+                    key: key?,
+                    answer: answer?,
+                }
+            }
+            "cas" => {
+                let (key, from) = (key(self.reader, value), self.optional("from", text));
+                let (to, succeeds) = (self.required("to", text), self.optional("succeeds", Reader::flag));
+                Operation::Cas {
+                    key: key?,
+                    from: from?,
+                    to: to?,
+                    succeeds: succeeds?,
+                }
+            }
+            _ => {
+                let (range, limit) = (
+                    scan_range(self.reader, value),
+                    self.optional("limit", Reader::count),
+                );
+                Operation::Scan {
+                    range: range?,
+                    limit: limit?,
+                }
+            }
+        };
+        Ok(Action::Operate(Operate {
+            operation,
+            issuer: issuer?,
+            via: via?,
+        }))
+    }
+
+    fn issuer(&mut self) -> Read<Issuer> {
+        let (client, within) = (self.optional("client", Reader::small_count), self.within());
+        Ok(match client? {
+            Some(client) => Issuer::Client(client),
+            None => Issuer::Scenario { within: within? },
+        })
+    }
+
+    fn answer(&mut self) -> Read<Option<Answer>> {
+        let (is, absent) = (self.optional("is", text), self.optional("absent", Reader::flag));
+        let (is, absent) = (is?.map(Answer::Is), absent?.map(|_| Answer::Absent));
+        Ok(is.or(absent))
+    }
+
+    fn load(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let default = Load::lasting(Duration::ZERO);
+        let duration = self.reader.duration(value);
+        let clients = self.optional("clients", Reader::small_count);
+        let keys = self.optional("keys", Reader::count);
+        let mix = self.optional("mix", mix);
+        let value_size: Read<Option<Bytes>> = self.optional("value-size", Reader::size);
+        let ops = self.optional("ops", Reader::count);
+        Ok(Action::Load(Load {
+            duration: duration?,
+            clients: clients?.unwrap_or(default.clients),
+            keys: keys?.unwrap_or(default.keys),
+            mix: mix?.unwrap_or(default.mix),
+            value_size: value_size?.unwrap_or(default.value_size),
+            ops: ops?,
+        }))
+    }
+
+    fn crash(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let targets = self.reader.targets(value);
+        let losing = self.optional("losing", Reader::word);
+        let name = self.binding_of(&targets);
+        let losing = losing?.unwrap_or(Losing::Random);
+        Ok(Action::Crash {
+            targets: targets?,
+            losing,
+            name: name?,
+        })
+    }
+
+    fn isolate(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let targets = self.reader.targets(value);
+        let clients = self.optional("clients", Reader::flag);
+        let name = self.binding_of(&targets);
+        Ok(Action::Isolate {
+            targets: targets?,
+            clients: clients?.unwrap_or(false),
+            name: name?,
+        })
+    }
+
+    fn partition(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let groups = self.reader.groups(value);
+        let stores = match &groups {
+            Ok(groups) => {
+                let stores = groups.iter().flatten().filter_map(|endpoint| match endpoint {
+                    Endpoint::Stores(target) => Some(target.clone()),
+                    Endpoint::Client(_) | Endpoint::Clients => None,
+                });
+                Ok(stores.collect())
+            }
+            Err(_) => Err(Reported),
+        };
+        let name = self.binding_of(&stores);
+        Ok(Action::Partition {
+            groups: groups?,
+            name: name?,
+        })
+    }
+
+    /// The name that the step gives to its store, which must be exactly one.
+    fn binding_of(&mut self, targets: &Read<Vec<Target>>) -> Read<Option<String>> {
+        let name = self.optional("as", Reader::binding)?;
+        let one = match targets {
+            Ok(targets) => matches!(targets.as_slice(), [target] if !target.is_plural()),
+            Err(_) => true,
+        };
+        match self.table.get_key_value("as") {
+            Some((key, _)) if !one => {
+                let label = "expected a step that names one store exactly";
+                let message = "`as` cannot name several stores";
+                let help = "`{ name = TARGET, as = NAME }` is a step that only gives a name";
+                Err(self
+                    .reader
+                    .report(Diagnostic::new(key.span(), message, label).help(help)))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    fn network(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (mut latency, mut loss, mut duplicate, mut reorder) = (Ok(None), Ok(None), Ok(None), Ok(None));
+        let table = self
+            .reader
+            .fields(value, &NETWORK, |reader, place| match place.key {
+                "latency" => latency = reader.latency(place).map(Some),
+                "loss" => loss = reader.share(place).map(Some),
+                "duplicate" => duplicate = reader.share(place).map(Some),
+                _ => reorder = reader.share(place).map(Some),
+            });
+        let (from, to) = (
+            self.optional("from", Reader::endpoints),
+            self.optional("to", Reader::endpoints),
+        );
+        if table?.is_empty() {
+            let label = format!("expected {}, found an empty table", value.shape.expected());
+            return Err(self.reader.invalid(value, label));
+        }
+        let (latency, loss): (Option<Latency>, Option<Ppm>) = (latency?, loss?);
+        let (duplicate, reorder): (Option<Ppm>, Option<Ppm>) = (duplicate?, reorder?);
+        Ok(Action::Network(NetworkChange {
+            latency,
+            loss,
+            duplicate,
+            reorder,
+            from: from?,
+            to: to?,
+        }))
+    }
+
+    fn filter(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let messages = messages(self.reader, value);
+        let effect = match self.form.verb {
+            "drop" => Ok(Effect::Drop),
+            "delay" => self
+                .required("by", Reader::duration)
+                .map(|by| Effect::Delay { by }),
+            "hold" => Ok(Effect::Hold),
+            _ => {
+                let times = self.optional("times", Reader::small_count);
+                times.map(|times| Effect::Duplicate {
+                    times: times.unwrap_or(1),
+                })
+            }
+        };
+        let (from, to) = (
+            self.optional("from", Reader::endpoints),
+            self.optional("to", Reader::endpoints),
+        );
+        let (skip, count) = (
+            self.optional("skip", Reader::count),
+            self.optional("count", Reader::count),
+        );
+        let name = self.optional("as", Reader::binding);
+        Ok(Action::Filter(Filter {
+            effect: effect?,
+            messages: messages?,
+            from: from?,
+            to: to?,
+            skip: skip?.unwrap_or(0),
+            count: count?,
+            name: name?,
+        }))
+    }
+
+    fn campaign(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (target, name) = (self.reader.store(value), self.optional("as", Reader::binding));
+        Ok(Action::Campaign {
+            target: target?,
+            name: name?,
+        })
+    }
+
+    fn name(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (target, name) = (self.reader.store(value), self.required("as", Reader::binding));
+        Ok(Action::Name {
+            target: target?,
+            name: name?,
+        })
+    }
+
+    fn expect(&mut self, value: Place<'t, 's>) -> Read<Expectation> {
+        let word = self.reader.text(value)?;
+        Ok(match word {
+            "leader" => Expectation::Leader(self.leader()?),
+            "no-leader" => Expectation::NoLeader,
+            "replicas-equal" => Expectation::ReplicasEqual,
+            "acked" => Expectation::Acked {
+                client: self.optional("client", Reader::small_count)?,
+            },
+            "unacked" => Expectation::Unacked {
+                client: self.optional("client", Reader::small_count)?,
+            },
+            "value" => {
+                let (key, answer) = (self.required("key", key), self.answer());
+                Expectation::Value {
+                    key: key?,
+                    answer: answer?.ok_or(Reported)?,
+                }
+            }
+            "role" => {
+                let (on, is) = (
+                    self.required("on", Reader::target),
+                    self.required("is", Reader::word),
+                );
+                Expectation::Role { on: on?, is: is? }
+            }
+            "violation" => Expectation::Violation {
+                of: self.required("of", Reader::word)?,
+            },
+            gauge => {
+                let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
+                let (on, compares) = (self.optional("on", Reader::target), self.compares());
+                Expectation::Gauge {
+                    gauge,
+                    on: on?,
+                    compares: compares?,
+                }
+            }
+        })
+    }
+
+    fn compares(&mut self) -> Read<Compares> {
+        let is = self.optional("is", Reader::count)?.map(Compares::Is);
+        let reaches = self.optional("reaches", Reader::count)?.map(Compares::Reaches);
+        let below = self.optional("below", Reader::count)?.map(Compares::Below);
+        is.or(reaches).or(below).ok_or(Reported)
+    }
+}
+
+fn text(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
+    reader.text(place).map(str::to_owned)
+}
+
+fn key(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
+    let text = reader.text(place)?;
+    if is_key(text) {
+        return Ok(text.to_owned());
+    }
+    let label = if text.is_empty() {
+        "expected a key, found nothing"
+    } else {
+        "expected one key, found a range"
+    };
+    Err(reader.invalid(place, label))
+}
+
+/// One key, or a numbered range: the same prefix on both sides, then a number.
+fn keys(reader: &mut Reader, place: Place<'_, '_>) -> Read<Keys> {
+    let text = reader.text(place)?;
+    let Some((first, last)) = text.split_once("..") else {
+        return key(reader, place).map(Keys::One);
+    };
+    let (Some((prefix, first)), Some((last_prefix, last))) = (numbered(first), numbered(last)) else {
+        return Err(reader.invalid(
+            place,
+            "expected a numbered range such as \"k1..k50\", without leading zeros",
+        ));
+    };
+    if prefix != last_prefix {
+        let label = format!(
+            "expected the same text before both numbers, such as \"{prefix}{first}..{prefix}{last}\""
+        );
+        return Err(reader.invalid(place, label));
+    }
+    if first > last {
+        return Err(reader.invalid(
+            place,
+            format!("expected a range from low to high: {last} is less than {first}"),
+        ));
+    }
+    if last - first >= MAX_KEYS {
+        return Err(reader.invalid(place, format!("expected at most {MAX_KEYS} keys")));
+    }
+    Ok(Keys::Numbered {
+        prefix: prefix.to_owned(),
+        first,
+        last,
+    })
+}
+
+/// Splits "k12" into "k" and 12; `None` if no number ends it, or one with a leading zero.
+fn numbered(text: &str) -> Option<(&str, u64)> {
+    let prefix = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &text[prefix.len()..];
+    let canonical = digits == "0" || !digits.starts_with('0');
+    digits
+        .parse()
+        .ok()
+        .filter(|_| canonical && !prefix.contains(".."))
+        .map(|number| (prefix, number))
+}
+
+fn scan_range(reader: &mut Reader, place: Place<'_, '_>) -> Read<ScanRange> {
+    let text = reader.text(place)?;
+    if text == "all" {
+        return Ok(ScanRange::All);
+    }
+    match text.split_once("..") {
+        Some((start, end)) if is_key(start) && is_key(end) => {
+            if start >= end {
+                return Err(reader.invalid(place, "expected the first key to be less than the second"));
+            }
+            Ok(ScanRange::Range {
+                start: start.to_owned(),
+                end: end.to_owned(),
+            })
+        }
+        _ => Err(reader.invalid(place, format!("expected {}", Shape::ScanRange.expected()))),
+    }
+}
+
+/// The given weights; those left out are zero.
+fn mix(reader: &mut Reader, place: Place<'_, '_>) -> Read<Mix> {
+    let errors = reader.errors();
+    let mut mix = Mix::ZERO;
+    reader.fields(place, &MIX, |reader, field| match reader.small_count(field) {
+        Ok(weight) => match field.key {
+            "put" => mix.put = weight,
+            "get" => mix.get = weight,
+            "append" => mix.append = weight,
+            "delete" => mix.delete = weight,
+            "cas" => mix.cas = weight,
+            _ => mix.scan = weight,
+        },
+        Err(Reported) => {}
+    })?;
+    if reader.errors() > errors {
+        return Err(Reported);
+    }
+    if mix == Mix::ZERO {
+        return Err(reader.invalid(place, "expected at least one weight above zero"));
+    }
+    Ok(mix)
+}
+
+fn messages(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<MessageKind>> {
+    let places = reader.one_or_more(place)?;
+    collect(places.into_iter().map(|element| reader.word(element)))
+}

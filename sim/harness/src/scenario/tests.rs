@@ -1,0 +1,298 @@
+//! What valid files mean, and that what the parser reads, the printer writes.
+
+use super::*;
+use raftsim_kernel::{Duration, Ppm, Time};
+
+/// Parses a file that must be valid.
+#[track_caller]
+fn valid(source: &str) -> Scenario {
+    parse(source).unwrap_or_else(|errors| panic!("{}", render(&errors, "test.toml", source, false)))
+}
+
+/// The action of the one step `step`, in a cluster of five.
+#[track_caller]
+fn action(step: &str) -> Action {
+    let source = format!("about = \"x\"\ncluster = {{ stores = 5 }}\nsteps = [\n  {step},\n]");
+    let mut steps = valid(&source).steps;
+    assert_eq!(steps.len(), 1);
+    steps.remove(0).action
+}
+
+/// The messages of the errors in a file that must be invalid.
+#[track_caller]
+fn errors(source: &str) -> Vec<String> {
+    parse(source)
+        .expect_err("must be invalid")
+        .into_iter()
+        .map(|d| d.message)
+        .collect()
+}
+
+const LAGGING: &str = r#"about   = "A follower that fell behind catches up."
+network = { latency = "1ms..5ms", loss = "0.5%" }
+
+steps = [
+  { wait = "leader" },
+  { isolate = "follower", as = "lagging" },
+  { put = "k1..k50", value = "v" },
+  { wait = "commit", reaches = 50 },
+  { heal = "all" },
+  { wait = "applied-index", reaches = 50, on = "lagging", within = "5s" },
+  { expect = "replicas-equal" },
+]
+"#;
+
+const SHRUNK: &str = r#"about = "A store that forgets its vote in a crash lets two leaders win one term."
+seed  = 24301
+
+steps = [
+  { at = "1.203s", crash = 2, losing = "unsynced" },
+  { at = "1.3s",   partition = [[1, 2], [3]] },
+  { at = "1.45s",  append = "k", value = "x", client = 1 },
+  { at = "2s",     restart = 2 },
+  { expect = "violation", of = "election-safety" },
+]
+"#;
+
+#[test]
+fn the_example_of_a_person_is_read() {
+    let scenario = valid(LAGGING);
+    assert_eq!(scenario.about, "A follower that fell behind catches up.");
+    assert_eq!(scenario.cluster, ClusterConfig { stores: 3 });
+    assert_eq!(scenario.network.loss, Ppm::new(5_000).expect("below a million"));
+    let lines: Vec<u32> = scenario.steps.iter().map(|step| step.line).collect();
+    assert_eq!(lines, [5, 6, 7, 8, 9, 10, 11]);
+    let isolate = Action::Isolate {
+        targets: vec![Target::Follower],
+        clients: false,
+        name: Some("lagging".into()),
+    };
+    assert_eq!(scenario.steps[1].action, isolate);
+    let keys = Keys::Numbered {
+        prefix: "k".into(),
+        first: 1,
+        last: 50,
+    };
+    let put = Operation::Put {
+        keys,
+        value: "v".into(),
+    };
+    let issuer = Issuer::Scenario {
+        within: DEFAULT_WITHIN,
+    };
+    assert_eq!(
+        scenario.steps[2].action,
+        Action::Operate(Operate {
+            operation: put,
+            issuer,
+            via: None
+        })
+    );
+    let condition = Condition::Reaches {
+        gauge: Gauge::AppliedIndex,
+        on: Some(Target::Named("lagging".into())),
+        value: 50,
+    };
+    assert_eq!(
+        scenario.steps[5].action,
+        Action::Wait {
+            condition,
+            within: Duration::secs(5)
+        }
+    );
+}
+
+#[test]
+fn the_example_of_the_shrinker_is_read() {
+    let scenario = valid(&SHRUNK.replace("24301", "0x5eed"));
+    assert_eq!(scenario.seed, 0x5eed);
+    assert_eq!(scenario.steps[0].when, When::At(Time(1_203_000_000)));
+    let group = |stores: &[u64]| {
+        stores
+            .iter()
+            .map(|n| Endpoint::Stores(Target::Store(*n)))
+            .collect::<Vec<_>>()
+    };
+    let partition = Action::Partition {
+        groups: vec![group(&[1, 2]), group(&[3])],
+        name: None,
+    };
+    assert_eq!(scenario.steps[1].action, partition);
+    assert_eq!(
+        scenario.steps[4].action,
+        Action::Expect(Expectation::Violation {
+            of: Check::ElectionSafety
+        })
+    );
+}
+
+#[test]
+fn canonical_files_are_printed_as_they_stand() {
+    for source in [LAGGING, SHRUNK] {
+        assert_eq!(valid(source).to_string(), source);
+    }
+}
+
+#[test]
+fn long_forms_of_toml_say_the_same() {
+    let short = "about = \"x\"\nraft = { tick = \"50ms\" }\nsteps = [{ wait = \"leader\" }, { crash = [1], at = \"5s\" }]";
+    let long = "about = '''x'''\nraft.tick = \"50ms\"\n[[steps]]\nwait = \"leader\"\n[[steps]]\nat = \"5s\"\ncrash = 1";
+    let spread = "about = \"x\"\r\nraft = {\r\n  tick = \"50ms\", # fast\r\n}\r\nsteps = [\r\n  {\r\n    wait = \"leader\",\r\n  },\r\n  { crash = 1, at = \"5s\" },\r\n]\r\n";
+    assert_eq!(valid(short), valid(long));
+    assert_eq!(valid(short), valid(spread));
+}
+
+#[test]
+fn targets_have_all_their_forms() {
+    let step = "{ crash = [1, \"leader\", \"follower\", \"leader of k7\"] }";
+    let targets = vec![
+        Target::Store(1),
+        Target::Leader,
+        Target::Follower,
+        Target::LeaderOf("k7".into()),
+    ];
+    assert_eq!(
+        action(step),
+        Action::Crash {
+            targets,
+            losing: Losing::Random,
+            name: None
+        }
+    );
+    let plural = "{ restart = [\"followers\", \"all\", \"others\"] }";
+    assert_eq!(
+        action(plural),
+        Action::Restart {
+            targets: vec![Target::Followers, Target::All, Target::Others]
+        }
+    );
+    let ends = "{ cut = { from = [\"client 3\", 2], to = \"clients\" } }";
+    let from = vec![Endpoint::Client(3), Endpoint::Stores(Target::Store(2))];
+    assert_eq!(
+        action(ends),
+        Action::Cut {
+            from,
+            to: vec![Endpoint::Clients]
+        }
+    );
+}
+
+#[test]
+fn heal_takes_back_all_or_some() {
+    let all = Action::Heal(Heal::All);
+    assert_eq!(action("{ heal = \"all\" }"), all);
+    assert_eq!(action("{ heal = [\"all\"] }"), all);
+    let two = vec![Endpoint::Stores(Target::Store(2))];
+    assert_eq!(action("{ heal = 2 }"), Action::Heal(Heal::Of(two.clone())));
+    let between = Heal::Between {
+        from: two.clone(),
+        to: vec![Endpoint::Clients],
+    };
+    assert_eq!(
+        action("{ heal = { from = 2, to = \"clients\" } }"),
+        Action::Heal(between)
+    );
+}
+
+#[test]
+fn filters_take_one_message_or_several() {
+    let filter = Filter {
+        effect: Effect::Delay {
+            by: Duration::millis(5),
+        },
+        messages: vec![MessageKind::Append, MessageKind::Heartbeat],
+        from: Some(vec![Endpoint::Stores(Target::Leader)]),
+        to: None,
+        skip: 2,
+        count: Some(3),
+        name: Some("slow".into()),
+    };
+    let step = "{ delay = [\"append\", \"heartbeat\"], by = \"5ms\", from = \"leader\", skip = 2, count = 3, as = \"slow\" }";
+    assert_eq!(action(step), Action::Filter(filter));
+}
+
+#[test]
+fn a_given_mix_has_only_the_given_operations() {
+    let Action::Load(load) = action("{ load = \"10s\", mix = { cas = 1 }, ops = 100 }") else {
+        panic!("a load");
+    };
+    assert_eq!(load.mix, Mix { cas: 1, ..Mix::ZERO });
+    assert_eq!((load.clients, load.keys, load.ops), (4, 16, Some(100)));
+}
+
+#[test]
+fn numbered_keys_expand_in_order() {
+    let keys = Keys::Numbered {
+        prefix: "k".into(),
+        first: 9,
+        last: 11,
+    };
+    assert_eq!(keys.iter().collect::<Vec<_>>(), ["k9", "k10", "k11"]);
+    assert_eq!(Keys::One("a".into()).iter().collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn every_error_of_a_file_is_reported_in_order() {
+    let source = "about = \"\"\nsede = 5\nraft = { tick = 5, ticks = 2 }\nsteps = [\n  { crahs = 9 },\n  { crash = 9, loosing = \"all\", at = \"x\" },\n]";
+    assert_eq!(
+        errors(source),
+        [
+            "wrong value for `about`",
+            "unknown key `sede`",
+            "wrong value for `tick`",
+            "`raft` has no key `ticks`",
+            "unknown verb `crahs`",
+            "there is no store 9",
+            "`crash` has no option `loosing`",
+            "wrong value for `at`",
+        ]
+    );
+}
+
+#[test]
+fn what_stands_before_a_syntax_error_is_still_checked() {
+    let source =
+        "about = \"x\"\nseed = -1\nsteps = [\n  { crahs = 1 },\n  { wait = \"leader },\n  { boom = 1 },\n]";
+    assert_eq!(
+        errors(source),
+        [
+            "wrong value for `seed`",
+            "unknown verb `crahs`",
+            "this string does not end"
+        ]
+    );
+}
+
+#[test]
+fn a_name_is_known_from_the_next_step_on() {
+    let file = |steps: &str| format!("about = \"x\"\nsteps = [{steps}]");
+    let known = "{ name = 1, as = \"a\" }, { crash = \"a\" }";
+    assert_eq!(valid(&file(known)).steps.len(), 2);
+    let late = "{ crash = \"a\" }, { name = 1, as = \"a\" }";
+    assert_eq!(errors(&file(late)), ["the name `a` is not known yet"]);
+    let own = "{ campaign = \"a\", as = \"a\" }";
+    assert_eq!(errors(&file(own)), ["the name `a` is not known yet"]);
+    let kind = "{ hold = \"vote\", as = \"a\" }, { crash = \"a\" }";
+    assert_eq!(errors(&file(kind)), ["`a` names a filter, not a store"]);
+}
+
+#[test]
+fn a_cluster_that_cannot_be_read_hides_no_store() {
+    let source = "about = \"x\"\ncluster = { stores = \"5\" }\nsteps = [{ crash = 5 }]";
+    assert_eq!(errors(source), ["wrong value for `stores`"]);
+}
+
+#[test]
+fn the_words_of_the_grammar_are_those_of_the_types() {
+    for gauge in Gauge::ALL {
+        for verb in ["wait", "expect"] {
+            let known = grammar::forms_of(verb)
+                .any(|form| matches!(form.value, grammar::Shape::Literal(word) if word == gauge.word()));
+            assert!(known, "`{verb}` does not know {gauge}");
+        }
+    }
+    for check in Check::ALL {
+        assert_eq!(Check::from_word(check.word()), Some(*check));
+        assert!(!check.doc().is_empty());
+    }
+}

@@ -1,0 +1,519 @@
+//! Two promises of scenario files, for any scenario and any bytes: `parse(print(s)) == s`, and parsing never panics
+//! but explains.
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use raftsim_harness::scenario::*;
+use raftsim_kernel::{Duration, Ppm, Time};
+
+/// Stores of every generated cluster: enough for any number that a step names.
+const STORES: u64 = 5;
+
+/// Strings with everything that quoting must survive.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        "[a-z0-9]{1,8}",
+        "[ -~\\t\\n\\r\\u{0}\\u{7f}\\u{85}é€𝄞\"\\\\]{0,12}"
+    ]
+}
+
+fn key() -> impl Strategy<Value = String> {
+    prop_oneof![3 => "[a-z]{1,3}[0-9]{0,2}", 1 => "[a-z.\"\\\\é ]{1,6}"]
+        .prop_filter("a range", |key| !key.contains(".."))
+}
+
+fn keys() -> impl Strategy<Value = Keys> {
+    let numbered =
+        ("[a-z_]{0,3}", 0..1_000u64, 0..1_000u64).prop_map(|(prefix, first, more)| Keys::Numbered {
+            prefix,
+            first,
+            last: first + more,
+        });
+    prop_oneof![key().prop_map(Keys::One), numbered]
+}
+
+fn duration() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        (0..10_000u64).prop_map(Duration::millis),
+        (0..7_200u64).prop_map(Duration::secs),
+        any::<u64>().prop_map(Duration)
+    ]
+}
+
+fn positive() -> impl Strategy<Value = Duration> {
+    duration().prop_map(|d| d.max(Duration(1)))
+}
+
+fn share() -> impl Strategy<Value = Ppm> {
+    (0..=1_000_000u32).prop_map(|parts| Ppm::new(parts).expect("within a million"))
+}
+
+fn latency() -> impl Strategy<Value = Latency> {
+    prop_oneof![
+        duration().prop_map(Latency::Constant),
+        (0..1_000_000u64, 1..1_000_000u64).prop_map(|(min, more)| Latency::Uniform {
+            min: Duration(min),
+            max: Duration(min + more)
+        }),
+        (duration(), positive()).prop_map(|(min, mean)| Latency::Exponential { min, mean }),
+    ]
+}
+
+fn word<K: Keyword>() -> impl Strategy<Value = K> {
+    select(K::ALL)
+}
+
+/// A target that is one store.
+fn store() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        3 => (1..=STORES).prop_map(Target::Store),
+        1 => Just(Target::Leader),
+        1 => Just(Target::Follower),
+        1 => key().prop_map(Target::LeaderOf),
+        // Every generated scenario starts with a step that gives this name.
+        1 => Just(Target::Named("known".to_owned())),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![4 => store(), 1 => select(vec![Target::Followers, Target::All, Target::Others])]
+}
+
+fn targets() -> impl Strategy<Value = Vec<Target>> {
+    btree_set(target(), 1..4).prop_map(|set| set.into_iter().collect())
+}
+
+fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
+    let endpoint = prop_oneof![
+        4 => target().prop_map(Endpoint::Stores),
+        1 => (1..=1_000u32).prop_map(Endpoint::Client),
+        1 => Just(Endpoint::Clients),
+    ];
+    btree_set(endpoint, 1..4).prop_map(|set| set.into_iter().collect())
+}
+
+/// Disjoint groups: a set cut into pieces.
+fn groups() -> impl Strategy<Value = Vec<Vec<Endpoint>>> {
+    (endpoints(), 1..3usize).prop_map(|(all, size)| all.chunks(size).map(<[Endpoint]>::to_vec).collect())
+}
+
+fn count() -> impl Strategy<Value = u64> {
+    prop_oneof![1..100u64, 1..=i64::MAX as u64]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        leader().prop_map(Condition::Leader),
+        select(vec![
+            Condition::NoLeader,
+            Condition::Load,
+            Condition::Applied,
+            Condition::ReplicasEqual
+        ]),
+        option::of(1..=1_000u32).prop_map(|client| Condition::Acked { client }),
+        (word(), option::of(target()), count()).prop_map(|(gauge, on, value)| Condition::Reaches {
+            gauge,
+            on,
+            value
+        }),
+        (target(), word()).prop_map(|(on, is)| Condition::Role { on, is }),
+        count().prop_map(|count| Condition::Acted {
+            filter: "slow".to_owned(),
+            count
+        }),
+    ]
+}
+
+fn leader() -> impl Strategy<Value = Leader> {
+    (option::of(target()), option::of(target())).prop_map(|(on, not)| Leader { on, not })
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![text().prop_map(Answer::Is), Just(Answer::Absent)]
+}
+
+fn operate() -> impl Strategy<Value = Action> {
+    let operation = prop_oneof![
+        (keys(), text()).prop_map(|(keys, value)| Operation::Put { keys, value }),
+        (keys(), text()).prop_map(|(keys, value)| Operation::Append { keys, value }),
+        keys().prop_map(|keys| Operation::Delete { keys }),
+        (key(), option::of(answer())).prop_map(|(key, answer)| Operation::Get { key, answer }),
+        (key(), option::of(text()), text(), any::<Option<bool>>()).prop_map(|(key, from, to, succeeds)| {
+            Operation::Cas {
+                key,
+                from,
+                to,
+                succeeds,
+            }
+        }),
+        (scan_range(), option::of(count())).prop_map(|(range, limit)| Operation::Scan { range, limit }),
+    ];
+    let issuer = prop_oneof![
+        duration().prop_map(|within| Issuer::Scenario { within }),
+        Just(Issuer::Scenario {
+            within: DEFAULT_WITHIN
+        }),
+        (1..=1_000u32).prop_map(Issuer::Client),
+    ];
+    (operation, issuer, option::of(store())).prop_map(|(operation, issuer, via)| {
+        Action::Operate(Operate {
+            operation,
+            issuer,
+            via,
+        })
+    })
+}
+
+fn scan_range() -> impl Strategy<Value = ScanRange> {
+    let range = ("[a-m]{1,3}", "[n-z]{1,3}").prop_map(|(start, end)| ScanRange::Range { start, end });
+    prop_oneof![Just(ScanRange::All), range]
+}
+
+fn load() -> impl Strategy<Value = Action> {
+    let mix = prop_oneof![
+        Just(Mix::default()),
+        (0..9u32, 0..9u32, 1..9u32).prop_map(|(put, scan, cas)| Mix {
+            put,
+            scan,
+            cas,
+            ..Mix::ZERO
+        })
+    ];
+    let size = (0..(1u64 << 24)).prop_map(Bytes::new);
+    (
+        positive(),
+        1..=1_000u32,
+        1..=1_000_000u64,
+        mix,
+        size,
+        option::of(count()),
+    )
+        .prop_map(|(duration, clients, keys, mix, value_size, ops)| {
+            Action::Load(Load {
+                duration,
+                clients,
+                keys,
+                mix,
+                value_size,
+                ops,
+            })
+        })
+}
+
+fn network() -> impl Strategy<Value = Action> {
+    let ends = || option::of(endpoints());
+    (
+        option::of(latency()),
+        option::of(share()),
+        option::of(share()),
+        share(),
+        ends(),
+        ends(),
+    )
+        .prop_map(|(latency, loss, duplicate, reorder, from, to)| {
+            Action::Network(NetworkChange {
+                latency,
+                loss,
+                duplicate,
+                reorder: Some(reorder),
+                from,
+                to,
+            })
+        })
+}
+
+fn filter() -> impl Strategy<Value = Action> {
+    let effect = prop_oneof![
+        Just(Effect::Drop),
+        positive().prop_map(|by| Effect::Delay { by }),
+        Just(Effect::Hold),
+        (1..=100u32).prop_map(|times| Effect::Duplicate { times }),
+    ];
+    let (messages, ends) = (vec(word(), 1..4), || option::of(endpoints()));
+    (effect, messages, ends(), ends(), 0..5u64, option::of(count())).prop_map(
+        |(effect, messages, from, to, skip, count)| {
+            Action::Filter(Filter {
+                effect,
+                messages,
+                from,
+                to,
+                skip,
+                count,
+                name: None,
+            })
+        },
+    )
+}
+
+fn heal() -> impl Strategy<Value = Heal> {
+    let of = endpoints().prop_map(|endpoints| match endpoints.as_slice() {
+        [Endpoint::Stores(Target::All)] => Heal::All,
+        _ => Heal::Of(endpoints),
+    });
+    prop_oneof![
+        Just(Heal::All),
+        of,
+        (endpoints(), endpoints()).prop_map(|(from, to)| Heal::Between { from, to })
+    ]
+}
+
+fn filters() -> impl Strategy<Value = FilterRef> {
+    select(vec![FilterRef::All, FilterRef::Named("slow".to_owned())])
+}
+
+fn expectation() -> impl Strategy<Value = Expectation> {
+    let client = || option::of(1..=1_000u32);
+    let compares = prop_oneof![
+        count().prop_map(Compares::Is),
+        count().prop_map(Compares::Reaches),
+        count().prop_map(Compares::Below)
+    ];
+    prop_oneof![
+        leader().prop_map(Expectation::Leader),
+        select(vec![Expectation::NoLeader, Expectation::ReplicasEqual]),
+        client().prop_map(|client| Expectation::Acked { client }),
+        client().prop_map(|client| Expectation::Unacked { client }),
+        (key(), answer()).prop_map(|(key, answer)| Expectation::Value { key, answer }),
+        (word(), option::of(target()), compares).prop_map(|(gauge, on, compares)| Expectation::Gauge {
+            gauge,
+            on,
+            compares
+        }),
+        (target(), word()).prop_map(|(on, is)| Expectation::Role { on, is }),
+    ]
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        duration().prop_map(Action::Sleep),
+        (condition(), duration()).prop_map(|(condition, within)| Action::Wait { condition, within }),
+        operate(),
+        load(),
+        (targets(), word()).prop_map(|(targets, losing)| Action::Crash {
+            targets,
+            losing,
+            name: None
+        }),
+        targets().prop_map(|targets| Action::Restart { targets }),
+        groups().prop_map(|groups| Action::Partition { groups, name: None }),
+        (targets(), any::<bool>()).prop_map(|(targets, clients)| Action::Isolate {
+            targets,
+            clients,
+            name: None
+        }),
+        (endpoints(), endpoints()).prop_map(|(from, to)| Action::Cut { from, to }),
+        heal().prop_map(Action::Heal),
+        network(),
+        filter(),
+        filters().prop_map(Action::Release),
+        filters().prop_map(Action::Clear),
+        store().prop_map(|target| Action::Campaign { target, name: None }),
+        store().prop_map(|target| Action::Name {
+            target,
+            name: String::new()
+        }),
+        expectation().prop_map(Action::Expect),
+    ]
+}
+
+/// Gives the action a name where it can have one.
+fn bind(action: &mut Action, fresh: String) {
+    let one = |targets: &[Target]| matches!(targets, [target] if !target.is_plural());
+    match action {
+        Action::Name { name, .. } => *name = fresh,
+        Action::Crash { targets, name, .. } | Action::Isolate { targets, name, .. } if one(targets) => {
+            *name = Some(fresh);
+        }
+        Action::Campaign { name, .. } | Action::Filter(Filter { name, .. }) => *name = Some(fresh),
+        Action::Partition { groups, name } => {
+            let stores = groups.iter().flatten().filter_map(|e| {
+                if let Endpoint::Stores(t) = e {
+                    Some(t.clone())
+                } else {
+                    None
+                }
+            });
+            if one(&stores.collect::<Vec<_>>()) {
+                *name = Some(fresh);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Steps that may follow each other: times rise, names are given once, a violation comes last.
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let when = prop_oneof![
+        Just(When::Now),
+        duration().prop_map(When::After),
+        (0..1_000_000_000_000u64).prop_map(|n| When::At(Time(n))),
+    ];
+    let violation = option::of(word().prop_map(|of| Expectation::Violation { of }));
+    (vec((when, action(), any::<bool>()), 0..8), violation).prop_map(|(list, violation)| {
+        let mut steps = vec![
+            Step::now(Action::Name {
+                target: Target::Leader,
+                name: "known".to_owned(),
+            }),
+            Step::now(Action::Filter(Filter {
+                effect: Effect::Hold,
+                messages: vec![MessageKind::Vote],
+                from: None,
+                to: None,
+                skip: 0,
+                count: None,
+                name: Some("slow".to_owned()),
+            })),
+        ];
+        let mut latest = Time::ZERO;
+        for (index, (mut when, mut action, named)) in list.into_iter().enumerate() {
+            if let When::At(time) = &mut when {
+                latest = latest.max(*time);
+                *time = latest;
+            }
+            if named || matches!(action, Action::Name { .. }) {
+                bind(&mut action, format!("name-{index}"));
+            }
+            steps.push(Step {
+                when,
+                action,
+                line: 0,
+            });
+        }
+        steps.extend(violation.map(|expectation| Step::now(Action::Expect(expectation))));
+        steps
+    })
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let about = text().prop_filter("empty", |about| !about.trim().is_empty());
+    let raft = (
+        positive(),
+        2..u32::MAX,
+        1..u32::MAX,
+        (1..(1u64 << 40)).prop_map(Bytes::new),
+    )
+        .prop_map(
+            |(tick, election_ticks, max_inflight, max_message_size)| RaftConfig {
+                tick,
+                election_ticks,
+                heartbeat_ticks: election_ticks - 1,
+                max_inflight,
+                max_message_size,
+            },
+        );
+    let network = (latency(), share(), share(), share()).prop_map(|(latency, loss, duplicate, reorder)| {
+        NetworkConfig {
+            latency,
+            loss,
+            duplicate,
+            reorder,
+        }
+    });
+    let rest = (positive(), latency(), positive(), duration(), count());
+    let raft = prop_oneof![Just(RaftConfig::default()), raft];
+    let network = prop_oneof![Just(NetworkConfig::default()), network];
+    (
+        about,
+        0..=MAX_SEED,
+        word(),
+        STORES..=MAX_STORES,
+        raft,
+        network,
+        rest,
+        steps(),
+    )
+        .prop_map(
+            |(about, seed, ending, stores, raft, network, (span, sync, timeout, backoff, events), steps)| {
+                Scenario {
+                    about,
+                    seed,
+                    ending,
+                    cluster: ClusterConfig { stores },
+                    raft,
+                    raftstore: RaftstoreConfig {
+                        kv_sync_interval: span,
+                    },
+                    network,
+                    disk: DiskConfig { sync },
+                    client: ClientConfig { timeout, backoff },
+                    limits: Limits { events, time: span },
+                    steps,
+                }
+            },
+        )
+}
+
+/// Parses and, where that fails, renders: neither may panic, and a failure says why.
+fn explain(source: &str) -> Result<Scenario, TestCaseError> {
+    parse(source).map_err(|errors| {
+        assert!(!errors.is_empty(), "a failure without an error");
+        let text = render(&errors, "generated.toml", source, false);
+        assert!(
+            text.contains("error: ") && render(&errors, "generated.toml", source, true).len() >= text.len()
+        );
+        TestCaseError::fail(text)
+    })
+}
+
+/// Fragments that get a random file past the first bytes.
+const FRAGMENTS: [&str; 16] = [
+    "about = \"x\"\n",
+    "steps = [",
+    "]",
+    "{ ",
+    " }",
+    "crash = ",
+    "wait = ",
+    "\"leader\"",
+    ", ",
+    "at = \"1s\"",
+    "as = \"n\"",
+    "\"1s..\"",
+    "[[steps]]\n",
+    "= ",
+    "\n",
+    "'''",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_printed_parses_to_the_same(scenario in scenario()) {
+        let printed = scenario.to_string();
+        let parsed = explain(&printed)?;
+        prop_assert_eq!(&parsed, &scenario, "printed as\n{}", printed);
+        prop_assert_eq!(parsed.to_string(), printed);
+    }
+
+    #[test]
+    fn any_text_is_read_or_explained(bytes in vec(any::<u8>(), 0..200)) {
+        let _ = explain(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn any_words_are_read_or_explained(words in vec(select(FRAGMENTS.to_vec()), 0..40)) {
+        let _ = explain(&words.concat());
+    }
+
+    #[test]
+    fn any_edit_of_a_valid_file_is_read_or_explained(
+        scenario in scenario(),
+        edits in vec((any::<prop::sample::Index>(), 0..3u8, any::<char>()), 1..4),
+    ) {
+        let mut chars: Vec<char> = scenario.to_string().chars().collect();
+        for (at, kind, c) in edits {
+            let at = at.index(chars.len());
+            match kind {
+                0 => { chars.remove(at); }
+                1 => chars.insert(at, c),
+                _ => chars.truncate(at.max(1)),
+            }
+        }
+        let _ = explain(&chars.into_iter().collect::<String>());
+    }
+}
