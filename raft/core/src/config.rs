@@ -48,10 +48,7 @@ impl Default for Config {
 impl Config {
     /// The defaults for replica `id`.
     pub fn new(id: u64) -> Config {
-        Config {
-            id,
-            ..Config::default()
-        }
+        Config { id, ..Config::default() }
     }
 
     /// Checks what [`RawNode::new`](crate::RawNode::new) relies on.
@@ -86,40 +83,12 @@ mod tests {
     fn each_senseless_choice_has_its_error() {
         let good = Config::new(1);
         assert_eq!(good.validate(), Ok(()));
+        assert_eq!(Config { id: 0, ..good.clone() }.validate(), Err(ConfigError::ZeroId));
+        assert_eq!(Config { heartbeat_ticks: 0, ..good.clone() }.validate(), Err(ConfigError::ZeroHeartbeat));
         assert_eq!(
-            Config {
-                id: 0,
-                ..good.clone()
-            }
-            .validate(),
-            Err(ConfigError::ZeroId)
+            Config { heartbeat_ticks: 10, ..good.clone() }.validate(),
+            Err(ConfigError::ElectionTooShort { election_ticks: 10, heartbeat_ticks: 10 })
         );
-        assert_eq!(
-            Config {
-                heartbeat_ticks: 0,
-                ..good.clone()
-            }
-            .validate(),
-            Err(ConfigError::ZeroHeartbeat)
-        );
-        assert_eq!(
-            Config {
-                heartbeat_ticks: 10,
-                ..good.clone()
-            }
-            .validate(),
-            Err(ConfigError::ElectionTooShort {
-                election_ticks: 10,
-                heartbeat_ticks: 10
-            })
-        );
-        assert_eq!(
-            Config {
-                max_inflight_messages: 0,
-                ..good
-            }
-            .validate(),
-            Err(ConfigError::ZeroInflight)
-        );
+        assert_eq!(Config { max_inflight_messages: 0, ..good }.validate(), Err(ConfigError::ZeroInflight));
     }
 }

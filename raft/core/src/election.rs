@@ -19,11 +19,7 @@ impl Raft {
         for place in 0..self.tracker.voters().len() {
             let to = self.tracker.voters()[place];
             if to != self.id {
-                let message = Message {
-                    index: last.index,
-                    log_term: last.term,
-                    ..Message::default()
-                };
+                let message = Message { index: last.index, log_term: last.term, ..Message::default() };
                 self.send(MessageType::MsgRequestVote, to, message);
             }
         }
@@ -34,10 +30,7 @@ impl Raft {
         // Once a leader is known the term is decided. A vote could no longer elect anybody, only start
         // another timeout's worth of silence.
         let free = self.vote.is_none() && self.leader.is_none();
-        let candidate_last = EntryId {
-            term: message.log_term,
-            index: message.index,
-        };
+        let candidate_last = EntryId { term: message.log_term, index: message.index };
         let granted = (free || self.vote == Some(message.from)) && candidate_last >= self.log.last();
         if granted {
             self.vote = Some(message.from);
@@ -47,10 +40,7 @@ impl Raft {
     }
 
     fn send_request_vote_response(&mut self, to: u64, reject: bool) {
-        let message = Message {
-            reject,
-            ..Message::default()
-        };
+        let message = Message { reject, ..Message::default() };
         self.send(MessageType::MsgRequestVoteResponse, to, message);
     }
 

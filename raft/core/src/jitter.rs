@@ -58,9 +58,6 @@ mod tests {
         for _ in 0..10_000 {
             counts[jitter.below(10) as usize] += 1;
         }
-        assert!(
-            counts.iter().all(|count| (850..1150).contains(count)),
-            "{counts:?}"
-        );
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 }

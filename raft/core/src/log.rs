@@ -89,11 +89,7 @@ impl RaftLog {
         if index > self.last.index {
             return None;
         }
-        self.terms
-            .iter()
-            .rev()
-            .find(|first| first.index <= index)
-            .map(|first| first.term)
+        self.terms.iter().rev().find(|first| first.index <= index).map(|first| first.term)
     }
 
     pub(crate) fn contains(&self, id: EntryId) -> bool {
@@ -111,10 +107,7 @@ impl RaftLog {
         let bound = bound.min(self.last.index);
         match self.terms.partition_point(|first| first.term <= term) {
             0 => bound.min(self.truncated().index),
-            above => self
-                .terms
-                .get(above)
-                .map_or(bound, |first| bound.min(first.index - 1)),
+            above => self.terms.get(above).map_or(bound, |first| bound.min(first.index - 1)),
         }
     }
 
@@ -144,10 +137,7 @@ impl RaftLog {
 
     /// Appends an entry that follows the last one.
     pub(crate) fn push(&mut self, entry: Entry) {
-        let id = EntryId {
-            term: entry.term,
-            index: entry.index,
-        };
+        let id = EntryId { term: entry.term, index: entry.index };
         assert!(
             id.index == self.last.index + 1 && id.term >= self.last.term,
             "entry {id:?} does not follow {:?}",
@@ -187,14 +177,11 @@ impl RaftLog {
             self.commit
         );
         let keep = index - 1;
-        self.entries
-            .truncate(usize::try_from(keep - self.truncated().index).expect("entries are in memory"));
+        self.entries.truncate(usize::try_from(keep - self.truncated().index).expect("entries are in memory"));
         while self.terms.last().is_some_and(|first| first.index > keep) {
             self.terms.pop();
         }
-        let term = self
-            .term_at(keep)
-            .expect("commit and thus keep is at least the truncated index");
+        let term = self.term_at(keep).expect("commit and thus keep is at least the truncated index");
         self.last = EntryId { term, index: keep };
         self.written = self.written.min(keep);
         self.persisted = self.persisted.min(keep);
@@ -216,11 +203,7 @@ impl RaftLog {
 
     /// Entries up to `index` are durable.
     pub(crate) fn persisted_to(&mut self, index: u64) {
-        assert!(
-            index <= self.written,
-            "persisted {index}, but written up to {}",
-            self.written
-        );
+        assert!(index <= self.written, "persisted {index}, but written up to {}", self.written);
         self.persisted = self.persisted.max(index);
     }
 

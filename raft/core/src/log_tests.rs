@@ -5,14 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn entries(first: u64, terms: &[u64]) -> Vec<Entry> {
-    (first..)
-        .zip(terms)
-        .map(|(index, &term)| Entry {
-            index,
-            term,
-            ..Entry::default()
-        })
-        .collect()
+    (first..).zip(terms).map(|(index, &term)| Entry { index, term, ..Entry::default() }).collect()
 }
 
 fn log(terms: &[u64]) -> RaftLog {
@@ -32,20 +25,14 @@ struct Model {
 
 impl Model {
     fn last(&self) -> EntryId {
-        self.entries.last().map_or(self.truncated, |entry| EntryId {
-            term: entry.term,
-            index: entry.index,
-        })
+        self.entries.last().map_or(self.truncated, |entry| EntryId { term: entry.term, index: entry.index })
     }
 
     fn term_at(&self, index: u64) -> Option<u64> {
         if index == self.truncated.index {
             return Some(self.truncated.term);
         }
-        self.entries
-            .iter()
-            .find(|entry| entry.index == index)
-            .map(|entry| entry.term)
+        self.entries.iter().find(|entry| entry.index == index).map(|entry| entry.term)
     }
 
     fn highest_with_term_up_to(&self, bound: u64, term: u64) -> u64 {
@@ -107,13 +94,10 @@ fn perform(step: Step, log: &mut RaftLog, model: &mut Model) {
             model.entries.extend(new);
         }
         Step::Merge { back, new, repeat } => {
-            let agreed = (last.index - back.min(last.index))
-                .max(model.commit)
-                .max(model.truncated.index);
+            let agreed = (last.index - back.min(last.index)).max(model.commit).max(model.truncated.index);
             let from = (agreed - repeat.min(agreed)).max(model.truncated.index);
-            let mut terms: Vec<u64> = (from + 1..=agreed)
-                .map(|index| model.term_at(index).unwrap())
-                .collect();
+            let mut terms: Vec<u64> =
+                (from + 1..=agreed).map(|index| model.term_at(index).unwrap()).collect();
             terms.extend(vec![last.term + 1; new as usize]);
             let replaced = log.merge(entries(from + 1, &terms));
             assert_eq!(replaced, (new > 0 && agreed < last.index).then_some(agreed + 1));
@@ -127,12 +111,8 @@ fn perform(step: Step, log: &mut RaftLog, model: &mut Model) {
             model.commit = to;
         }
         Step::Write => {
-            let expected: Vec<Entry> = model
-                .entries
-                .iter()
-                .filter(|entry| entry.index > model.written)
-                .cloned()
-                .collect();
+            let expected: Vec<Entry> =
+                model.entries.iter().filter(|entry| entry.index > model.written).cloned().collect();
             assert_eq!(log.has_unwritten(), !expected.is_empty());
             assert_eq!(log.take_unwritten(), expected);
             model.written = last.index;
@@ -232,19 +212,11 @@ fn a_commit_past_the_end_means_lost_entries() {
 #[test]
 #[should_panic(expected = "does not follow")]
 fn a_gap_is_refused() {
-    log(&[1]).push(Entry {
-        index: 3,
-        term: 1,
-        ..Entry::default()
-    });
+    log(&[1]).push(Entry { index: 3, term: 1, ..Entry::default() });
 }
 
 #[test]
 #[should_panic(expected = "does not follow")]
 fn a_falling_term_is_refused() {
-    log(&[2]).push(Entry {
-        index: 2,
-        term: 1,
-        ..Entry::default()
-    });
+    log(&[2]).push(Entry { index: 2, term: 1, ..Entry::default() });
 }

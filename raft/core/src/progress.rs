@@ -57,11 +57,7 @@ impl Progress {
     /// Nothing known; start looking at `next`.
     pub(crate) fn new(next: u64) -> Progress {
         assert!(next > 0, "the first index there can be is 1");
-        Progress {
-            matched: 0,
-            next,
-            state: ProgressState::Probe { paused: false },
-        }
+        Progress { matched: 0, next, state: ProgressState::Probe { paused: false } }
     }
 
     /// The highest index up to which the peer's durable log is known to equal the leader's.
@@ -223,10 +219,7 @@ mod tests {
             progress.on_sent(2);
         }
         assert!(progress.on_accepted(7));
-        assert_eq!(
-            (progress.matched(), progress.next(), inflight(&progress)),
-            (7, 10, 1)
-        );
+        assert_eq!((progress.matched(), progress.next(), inflight(&progress)), (7, 10, 1));
         // The older answer, coming later.
         assert!(!progress.on_accepted(5));
         assert_eq!((progress.matched(), inflight(&progress)), (7, 1));
@@ -267,11 +260,7 @@ mod tests {
             progress.next = 10;
             progress.on_sent(1);
             assert!(progress.on_rejected(9, hint));
-            assert_eq!(
-                (progress.next(), progress.is_paused(WINDOW)),
-                (next, false),
-                "hint {hint}"
-            );
+            assert_eq!((progress.next(), progress.is_paused(WINDOW)), (next, false), "hint {hint}");
         }
     }
 

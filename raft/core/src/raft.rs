@@ -4,8 +4,8 @@
 //! replication in `replication.rs`.
 //!
 //! Promise: whatever a replica that does not lead sends goes to `held`, to leave once its state is
-//! durable; a leader's messages may leave at once, because it became leader by a vote for itself that was
-//! durable, and appends promise nothing about the leader's own log (thesis 10.2.1).
+//! durable. A leader's messages may leave at once: its term was durable before its vote requests left, and
+//! appends promise nothing about its own log (thesis 10.2.1).
 
 use crate::config::Config;
 use crate::eraftpb::{Entry, HardState, Message, MessageType};
@@ -48,10 +48,7 @@ pub(crate) struct Raft {
 impl Raft {
     pub(crate) fn new(config: &Config, storage: &impl Storage) -> Result<Raft, Error> {
         config.validate()?;
-        let RaftState {
-            hard_state,
-            conf_state,
-        } = storage.initial_state()?;
+        let RaftState { hard_state, conf_state } = storage.initial_state()?;
         if !(conf_state.voters_outgoing.is_empty()
             && conf_state.learners.is_empty()
             && conf_state.learners_next.is_empty())
@@ -84,18 +81,11 @@ impl Raft {
     }
 
     pub(crate) fn hard_state(&self) -> HardState {
-        HardState {
-            term: self.term,
-            vote: self.vote.unwrap_or(0),
-            commit: self.log.commit(),
-        }
+        HardState { term: self.term, vote: self.vote.unwrap_or(0), commit: self.log.commit() }
     }
 
     pub(crate) fn soft_state(&self) -> SoftState {
-        SoftState {
-            role: self.role,
-            leader: self.leader,
-        }
+        SoftState { role: self.role, leader: self.leader }
     }
 
     /// Whether this replica may become leader.
@@ -158,7 +148,8 @@ impl Raft {
     fn reset_timers(&mut self) {
         self.election_elapsed = 0;
         self.heartbeat_elapsed = 0;
-        self.election_timeout = u64::from(self.election_ticks + self.jitter.below(self.election_ticks));
+        self.election_timeout =
+            u64::from(self.election_ticks) + u64::from(self.jitter.below(self.election_ticks));
     }
 
     // Roles.
@@ -232,13 +223,7 @@ impl Raft {
     // Messages.
 
     pub(crate) fn send(&mut self, kind: MessageType, to: u64, message: Message) {
-        let message = Message {
-            msg_type: kind as i32,
-            to,
-            from: self.id,
-            term: self.term,
-            ..message
-        };
+        let message = Message { msg_type: kind as i32, to, from: self.id, term: self.term, ..message };
         self.outbox().push(message);
     }
 
@@ -266,10 +251,7 @@ impl Raft {
             | MsgRequestPreVote
             | MsgRequestPreVoteResponse => return Err(Error::Unsupported(kind)),
             _ if message.to != self.id => {
-                return Err(Error::WrongReceiver {
-                    to: message.to,
-                    id: self.id,
-                });
+                return Err(Error::WrongReceiver { to: message.to, id: self.id });
             }
             _ if message.term < self.term => self.handle_stale(kind, &message),
             _ => {
@@ -304,7 +286,8 @@ impl Raft {
             }
             (MsgAppendResponse, Role::Leader) => self.handle_append_response(&message),
             (MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&message),
-            // An answer to a role that is over, or to nobody.
+            // An answer to a role that is over. (No append reaches the leader of its own term: that
+            // would be two leaders of one term.)
             _ => {}
         }
     }
@@ -325,11 +308,7 @@ impl Raft {
     /// 3.3). An answer without content does that. A candidate needs none: its next term will be higher.
     fn handle_stale(&mut self, kind: MessageType, message: &Message) {
         if matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat) {
-            self.send(
-                MessageType::MsgHeartbeatResponse,
-                message.from,
-                Message::default(),
-            );
+            self.send(MessageType::MsgHeartbeatResponse, message.from, Message::default());
         }
     }
 }
@@ -338,14 +317,9 @@ impl Raft {
 fn read_log(storage: &impl Storage, hard_state: HardState, applied: u64) -> Result<RaftLog, StorageError> {
     let (first, last) = (storage.first_index()?, storage.last_index()?);
     if first == 0 || last + 1 < first {
-        return Err(StorageError::Corrupt(format!(
-            "first index {first}, last index {last}"
-        )));
+        return Err(StorageError::Corrupt(format!("first index {first}, last index {last}")));
     }
-    let truncated = EntryId {
-        term: storage.term(first - 1)?,
-        index: first - 1,
-    };
+    let truncated = EntryId { term: storage.term(first - 1)?, index: first - 1 };
     // A commit on its own is not synced, but what it stands for may have been applied.
     let applied = applied.max(truncated.index);
     let commit = hard_state.commit.max(applied);
@@ -357,22 +331,14 @@ fn read_log(storage: &impl Storage, hard_state: HardState, applied: u64) -> Resu
     let mut previous = truncated;
     for entry in &entries {
         if entry.index != previous.index + 1 || entry.term < previous.term {
-            let what = format!(
-                "entry {} of term {} follows {previous:?}",
-                entry.index, entry.term
-            );
+            let what = format!("entry {} of term {} follows {previous:?}", entry.index, entry.term);
             return Err(StorageError::Corrupt(what));
         }
-        previous = EntryId {
-            term: entry.term,
-            index: entry.index,
-        };
+        previous = EntryId { term: entry.term, index: entry.index };
     }
     if previous.index != last || previous.term > hard_state.term {
-        let what = format!(
-            "the log ends with {previous:?}, not at {last} in a term up to {}",
-            hard_state.term
-        );
+        let what =
+            format!("the log ends with {previous:?}, not at {last} in a term up to {}", hard_state.term);
         return Err(StorageError::Corrupt(what));
     }
     Ok(RaftLog::new(truncated, entries, commit, applied))

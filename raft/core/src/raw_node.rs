@@ -38,12 +38,7 @@ impl RawNode {
         let hard_state = storage.initial_state()?.hard_state;
         let raft = Raft::new(config, storage)?;
         let soft_state = raft.soft_state();
-        Ok(RawNode {
-            raft,
-            number: 0,
-            hard_state,
-            soft_state,
-        })
+        Ok(RawNode { raft, number: 0, hard_state, soft_state })
     }
 
     /// One tick passes. Leads to an election when the timeout of a follower or candidate ran out, to
@@ -108,18 +103,17 @@ impl RawNode {
         let must_sync = promised || !entries.is_empty();
         if must_sync {
             let (term, vote, last_index) = (raft.term, raft.vote, raft.log.written());
-            raft.writes.push(Write {
-                number: self.number,
-                term,
-                vote,
-                last_index,
-            });
+            raft.writes.push(Write { number: self.number, term, vote, last_index });
         }
         let mut messages = std::mem::take(&mut raft.messages);
         let mut persisted_messages = std::mem::take(&mut raft.held);
         if raft.writes.is_empty() {
-            // Everything that they promise is durable already.
-            messages.append(&mut persisted_messages);
+            // Everything that they promise is durable already. Mostly one of the two is empty.
+            if messages.is_empty() {
+                std::mem::swap(&mut messages, &mut persisted_messages);
+            } else {
+                messages.append(&mut persisted_messages);
+            }
         }
         let soft_state = raft.soft_state();
         Ready {
@@ -140,11 +134,7 @@ impl RawNode {
     /// # Panics
     /// If no batch of that number was handed out.
     pub fn on_persisted(&mut self, number: u64) {
-        assert!(
-            number <= self.number,
-            "batch {number} is durable, but the last one was {}",
-            self.number
-        );
+        assert!(number <= self.number, "batch {number} is durable, but the last one was {}", self.number);
         self.raft.on_persisted(number);
     }
 

@@ -40,8 +40,7 @@ pub struct SoftState {
 ///
 /// The caller
 /// 1. sends `messages` whenever it likes,
-/// 2. writes `hard_state` and `entries` (in one atomic batch if it can, hard state first if it cannot),
-///    and syncs if `must_sync`,
+/// 2. writes `hard_state` and `entries` in one atomic batch, and syncs if `must_sync`,
 /// 3. once that and all earlier batches are durable, calls
 ///    [`on_persisted`](crate::RawNode::on_persisted) and sends `persisted_messages`,
 /// 4. applies `committed_entries` and calls [`on_applied`](crate::RawNode::on_applied).

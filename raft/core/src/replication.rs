@@ -37,11 +37,7 @@ impl Raft {
             (Role::Follower, Some(leader)) => {
                 // Without a term: what was meant for one leader may go to the next.
                 let from = if message.from == 0 { self.id } else { message.from };
-                self.outbox().push(Message {
-                    to: leader,
-                    from,
-                    ..message
-                });
+                self.outbox().push(Message { to: leader, from, ..message });
                 Ok(())
             }
             (_, leader) => Err(Error::NotLeader { leader }),
@@ -52,21 +48,14 @@ impl Raft {
         if self.role != Role::Leader {
             return Err(Error::NotLeader { leader: self.leader });
         }
-        self.append_own(Entry {
-            data,
-            ..Entry::default()
-        });
+        self.append_own(Entry { data, ..Entry::default() });
         self.broadcast_append();
         Ok(self.log.last())
     }
 
     /// Adds an entry to the leader's log, in its term. The default entry is the empty one.
     pub(crate) fn append_own(&mut self, entry: Entry) {
-        self.log.push(Entry {
-            term: self.term,
-            index: self.log.last().index + 1,
-            ..entry
-        });
+        self.log.push(Entry { term: self.term, index: self.log.last().index + 1, ..entry });
         self.update_own_progress();
     }
 
@@ -115,18 +104,10 @@ impl Raft {
         if previous == until && append == Append::Entries {
             return false;
         }
-        let entries = self
-            .log
-            .entries_between(previous, until, self.max_size_per_message);
+        let entries = self.log.entries_between(previous, until, self.max_size_per_message);
         progress.on_sent(entries.len() as u64);
         let commit = self.log.commit();
-        let message = Message {
-            index: previous,
-            log_term,
-            entries,
-            commit,
-            ..Message::default()
-        };
+        let message = Message { index: previous, log_term, entries, commit, ..Message::default() };
         self.send(MessageType::MsgAppend, to, message);
         true
     }
@@ -138,19 +119,13 @@ impl Raft {
             return;
         };
         if message.reject {
-            let hint = self
-                .log
-                .highest_with_term_up_to(message.reject_hint, message.log_term);
+            let hint = self.log.highest_with_term_up_to(message.reject_hint, message.log_term);
             if progress.on_rejected(message.index, hint) {
                 self.send_append(from, Append::OrEmpty);
             }
             return;
         }
-        assert!(
-            message.index <= last,
-            "{from} acknowledges {}, past the last index {last}",
-            message.index
-        );
+        assert!(message.index <= last, "{from} acknowledges {}, past the last index {last}", message.index);
         let was_paused = progress.is_paused(self.max_inflight_messages);
         if !progress.on_accepted(message.index) {
             return;
@@ -168,10 +143,7 @@ impl Raft {
 
     pub(crate) fn handle_append(&mut self, message: Message) {
         let Message { from, commit, .. } = message;
-        let previous = EntryId {
-            term: message.log_term,
-            index: message.index,
-        };
+        let previous = EntryId { term: message.log_term, index: message.index };
         if previous.index < self.log.commit() {
             // An old append. Everything committed matches any leader's log (thesis 3.6.3).
             self.send_append_response(from, self.log.commit());
@@ -189,14 +161,7 @@ impl Raft {
     }
 
     fn send_append_response(&mut self, to: u64, index: u64) {
-        self.send(
-            MessageType::MsgAppendResponse,
-            to,
-            Message {
-                index,
-                ..Message::default()
-            },
-        );
+        self.send(MessageType::MsgAppendResponse, to, Message { index, ..Message::default() });
     }
 
     /// Tells the leader where to try next: the highest index whose term here is not above the term that
@@ -204,17 +169,9 @@ impl Raft {
     /// round trip skips at least one term of divergence rather than one entry.
     fn send_append_rejection(&mut self, to: u64, previous: EntryId) {
         let reject_hint = self.log.highest_with_term_up_to(previous.index, previous.term);
-        let log_term = self
-            .log
-            .term_at(reject_hint)
-            .expect("at least commit: what is committed matches");
-        let message = Message {
-            index: previous.index,
-            reject: true,
-            reject_hint,
-            log_term,
-            ..Message::default()
-        };
+        let log_term = self.log.term_at(reject_hint).expect("at least commit: what is committed matches");
+        let message =
+            Message { index: previous.index, reject: true, reject_hint, log_term, ..Message::default() };
         self.send(MessageType::MsgAppendResponse, to, message);
     }
 
@@ -240,22 +197,12 @@ impl Raft {
         };
         // Not past `matched`: a heartbeat does not check that the logs agree.
         let commit = progress.matched().min(self.log.commit());
-        self.send(
-            MessageType::MsgHeartbeat,
-            to,
-            Message {
-                commit,
-                ..Message::default()
-            },
-        );
+        self.send(MessageType::MsgHeartbeat, to, Message { commit, ..Message::default() });
     }
 
     pub(crate) fn handle_heartbeat(&mut self, message: &Message) {
         self.log.commit_to(message.commit);
-        let response = Message {
-            context: message.context.clone(),
-            ..Message::default()
-        };
+        let response = Message { context: message.context.clone(), ..Message::default() };
         self.send(MessageType::MsgHeartbeatResponse, message.from, response);
     }
 

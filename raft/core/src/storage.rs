@@ -68,23 +68,9 @@ impl MemStorage {
 
     /// A fresh replica of a group whose log starts after `truncated`, all of it committed.
     pub fn starting_at(voters: &[u64], truncated: EntryId) -> MemStorage {
-        let conf_state = ConfState {
-            voters: voters.to_vec(),
-            ..ConfState::default()
-        };
-        let hard_state = HardState {
-            term: truncated.term,
-            vote: 0,
-            commit: truncated.index,
-        };
-        MemStorage {
-            state: RaftState {
-                hard_state,
-                conf_state,
-            },
-            truncated,
-            entries: Vec::new(),
-        }
+        let conf_state = ConfState { voters: voters.to_vec(), ..ConfState::default() };
+        let hard_state = HardState { term: truncated.term, vote: 0, commit: truncated.index };
+        MemStorage { state: RaftState { hard_state, conf_state }, truncated, entries: Vec::new() }
     }
 
     /// Replaces the hard state.
@@ -99,9 +85,8 @@ impl MemStorage {
     pub fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
         let keep = first.index.checked_sub(self.truncated.index + 1);
-        let keep = keep
-            .and_then(|keep| usize::try_from(keep).ok())
-            .filter(|&keep| keep <= self.entries.len());
+        let keep =
+            keep.and_then(|keep| usize::try_from(keep).ok()).filter(|&keep| keep <= self.entries.len());
         let Some(keep) = keep else {
             panic!(
                 "append at {} after {} entries from {}",
@@ -124,9 +109,7 @@ impl MemStorage {
 
     fn offset(&self, index: u64) -> Result<usize, StorageError> {
         let first = self.truncated.index + 1;
-        let offset = index
-            .checked_sub(first)
-            .ok_or(StorageError::Compacted { index, first })?;
+        let offset = index.checked_sub(first).ok_or(StorageError::Compacted { index, first })?;
         usize::try_from(offset).map_err(|error| StorageError::Other(error.to_string()))
     }
 }
@@ -139,10 +122,7 @@ impl Storage for MemStorage {
     fn entries(&self, low: u64, high: u64) -> Result<Vec<Entry>, StorageError> {
         let range = self.offset(low)?..self.offset(high)?;
         let last = self.truncated.index + self.entries.len() as u64;
-        let unavailable = StorageError::Unavailable {
-            index: high - 1,
-            last,
-        };
+        let unavailable = StorageError::Unavailable { index: high - 1, last };
         self.entries.get(range).map(<[Entry]>::to_vec).ok_or(unavailable)
     }
 
@@ -152,9 +132,7 @@ impl Storage for MemStorage {
         }
         let last = self.truncated.index + self.entries.len() as u64;
         let entry = self.entries.get(self.offset(index)?);
-        entry
-            .map(|entry| entry.term)
-            .ok_or(StorageError::Unavailable { index, last })
+        entry.map(|entry| entry.term).ok_or(StorageError::Unavailable { index, last })
     }
 
     fn first_index(&self) -> Result<u64, StorageError> {

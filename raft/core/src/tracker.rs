@@ -22,11 +22,7 @@ impl Tracker {
         let mut voters = SmallVec::from_slice(voters);
         voters.sort_unstable();
         voters.dedup();
-        Tracker {
-            voters,
-            votes: SmallVec::new(),
-            progress: SmallVec::new(),
-        }
+        Tracker { voters, votes: SmallVec::new(), progress: SmallVec::new() }
     }
 
     pub(crate) fn voters(&self) -> &[u64] {

@@ -55,12 +55,7 @@ mod tests {
     use super::*;
 
     fn write(number: u64, last_index: u64) -> Write {
-        Write {
-            number,
-            term: 1,
-            vote: None,
-            last_index,
-        }
+        Write { number, term: 1, vote: None, last_index }
     }
 
     #[test]

@@ -32,12 +32,7 @@ impl Replica {
             ..Config::new(id)
         };
         let raw = RawNode::new(&config, &disk).unwrap();
-        Replica {
-            raw,
-            disk,
-            writing: VecDeque::new(),
-            lives,
-        }
+        Replica { raw, disk, writing: VecDeque::new(), lives }
     }
 
     fn holds_durably(&self, id: EntryId) -> bool {
@@ -103,12 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 impl World {
     fn new() -> World {
-        let replica = |id| {
-            (
-                id,
-                Replica::start(id, MemStorage::starting_at(&MEMBERS, START), 0),
-            )
-        };
+        let replica = |id| (id, Replica::start(id, MemStorage::starting_at(&MEMBERS, START), 0));
         World {
             replicas: MEMBERS.map(replica).into(),
             messages: Vec::new(),
@@ -149,10 +139,7 @@ impl World {
     }
 
     fn commits(&self) -> Vec<(u64, u64)> {
-        self.replicas
-            .values()
-            .map(|replica| (replica.lives, replica.raw.commit()))
-            .collect()
+        self.replicas.values().map(|replica| (replica.lives, replica.raw.commit())).collect()
     }
 
     fn take_message(&mut self, at: usize) -> Option<Message> {
@@ -170,10 +157,7 @@ impl World {
             // State machine safety, and nothing is applied that a crash could take away here.
             let applied = self.applied.entry(entry.index).or_insert_with(|| entry.clone());
             assert_eq!(applied, entry);
-            assert!(replica.holds_durably(EntryId {
-                term: entry.term,
-                index: entry.index
-            }));
+            assert!(replica.holds_durably(EntryId { term: entry.term, index: entry.index }));
             replica.raw.on_applied(entry.index);
         }
         replica.writing.push_back(ready);
@@ -194,11 +178,7 @@ impl World {
 
     fn crash(&mut self, id: u64, kept: usize) {
         let replica = self.replicas.get_mut(&id).unwrap();
-        replica
-            .writing
-            .iter()
-            .take(kept)
-            .for_each(|ready| replica.disk.save(ready));
+        replica.writing.iter().take(kept).for_each(|ready| replica.disk.save(ready));
         *replica = Replica::start(id, replica.disk.clone(), replica.lives + 1);
     }
 
@@ -207,10 +187,7 @@ impl World {
         let disk = &self.replicas[&id].disk;
         let hard_state = disk.initial_state().unwrap().hard_state;
         for message in &messages {
-            assert!(
-                message.term <= hard_state.term,
-                "{message:?} with {hard_state:?} on the disk"
-            );
+            assert!(message.term <= hard_state.term, "{message:?} with {hard_state:?} on the disk");
             let kind = MessageType::try_from(message.msg_type).unwrap();
             if kind == MessageType::MsgAppendResponse && !message.reject {
                 assert!(message.index <= disk.last_index().unwrap(), "{message:?}");
@@ -240,20 +217,14 @@ impl World {
                     // The commit rule: an entry of the own term, durable on a majority.
                     let term = raw.term_at(raw.commit()).unwrap();
                     assert_eq!(term, raw.term());
-                    let entry = EntryId {
-                        term,
-                        index: raw.commit(),
-                    };
+                    let entry = EntryId { term, index: raw.commit() };
                     let holders = self.replicas.values().filter(|other| other.holds_durably(entry));
                     assert!(holders.count() >= 2, "{id} commits {entry:?}");
                 }
             }
             // What the replica takes for durable is.
             for index in START.index + 1..=raw.persisted() {
-                let id = EntryId {
-                    term: raw.term_at(index).unwrap(),
-                    index,
-                };
+                let id = EntryId { term: raw.term_at(index).unwrap(), index };
                 assert!(replica.holds_durably(id), "{id:?} is not durable");
             }
         }
@@ -275,10 +246,7 @@ impl World {
             for id in MEMBERS {
                 self.perform(Step::Tick { id, ticks: 1 });
                 self.perform(Step::Ready { id });
-                self.perform(Step::Sync {
-                    id,
-                    count: usize::MAX,
-                });
+                self.perform(Step::Sync { id, count: usize::MAX });
             }
             for message in std::mem::take(&mut self.messages) {
                 self.raw(message.to).step(message).unwrap();
@@ -298,7 +266,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_history_breaks_a_promise(steps in proptest::collection::vec(step(), 1..600)) {

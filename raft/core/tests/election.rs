@@ -35,10 +35,7 @@ fn leader_update_term_from_message() {
 #[test]
 fn start_as_follower() {
     let node = Node::new(1, &[1, 2, 3]);
-    assert_eq!(
-        (node.raw.role(), node.raw.leader(), node.raw.vote()),
-        (Follower, None, None)
-    );
+    assert_eq!((node.raw.role(), node.raw.leader(), node.raw.vote()), (Follower, None, None));
 }
 
 #[test]
@@ -48,10 +45,7 @@ fn leader_bcast_beat() {
     node.work();
     node.raw.tick();
     // Nothing is acknowledged, so there is no commit the followers may take over.
-    assert_eq!(
-        node.work(),
-        [message(MsgHeartbeat, 1, 2, 1), message(MsgHeartbeat, 1, 3, 1)]
-    );
+    assert_eq!(node.work(), [message(MsgHeartbeat, 1, 2, 1), message(MsgHeartbeat, 1, 3, 1)]);
 }
 
 fn start_election(role: Role) {
@@ -59,14 +53,8 @@ fn start_election(role: Role) {
     for _ in 1..2 * ELECTION_TICKS {
         node.raw.tick();
     }
-    assert_eq!(
-        (node.raw.term(), node.raw.role(), node.raw.vote()),
-        (2, Candidate, Some(1))
-    );
-    assert_eq!(
-        node.work(),
-        [message(MsgRequestVote, 1, 2, 2), message(MsgRequestVote, 1, 3, 2)]
-    );
+    assert_eq!((node.raw.term(), node.raw.role(), node.raw.vote()), (2, Candidate, Some(1)));
+    assert_eq!(node.work(), [message(MsgRequestVote, 1, 2, 2), message(MsgRequestVote, 1, 3, 2)]);
 }
 
 #[test]
@@ -100,34 +88,19 @@ fn leader_election_in_one_round_rpc() {
         node.raw.campaign();
         node.work();
         for &(from, granted) in votes {
-            node.step(Message {
-                reject: !granted,
-                ..message(MsgRequestVoteResponse, from, 1, 1)
-            });
+            node.step(Message { reject: !granted, ..message(MsgRequestVoteResponse, from, 1, 1) });
         }
-        assert_eq!(
-            (node.raw.role(), node.raw.term()),
-            (role, 1),
-            "{size} voters, votes {votes:?}"
-        );
+        assert_eq!((node.raw.role(), node.raw.term()), (role, 1), "{size} voters, votes {votes:?}");
     }
 }
 
 #[test]
 fn follower_vote() {
-    for (vote, candidate, reject) in [
-        (0, 2, false),
-        (0, 3, false),
-        (2, 2, false),
-        (3, 3, false),
-        (2, 3, true),
-        (3, 2, true),
-    ] {
+    for (vote, candidate, reject) in
+        [(0, 2, false), (0, 3, false), (2, 2, false), (3, 3, false), (2, 3, true), (3, 2, true)]
+    {
         let mut node = Setup::new(1, &[1, 2, 3]).term(1).vote(vote).build();
-        let answer = Message {
-            reject,
-            ..message(MsgRequestVoteResponse, 1, candidate, 1)
-        };
+        let answer = Message { reject, ..message(MsgRequestVoteResponse, 1, candidate, 1) };
         assert_eq!(
             node.step(message(MsgRequestVote, candidate, 1, 1)),
             [answer],
@@ -142,10 +115,7 @@ fn candidate_fallback() {
     for term in [1, 2] {
         let mut node = Node::in_role(Candidate, 3);
         node.step(append(term, 0, 0, Vec::new(), 0));
-        assert_eq!(
-            (node.raw.role(), node.raw.term(), node.raw.leader()),
-            (Follower, term, Some(2))
-        );
+        assert_eq!((node.raw.role(), node.raw.term(), node.raw.leader()), (Follower, term, Some(2)));
     }
 }
 
@@ -162,14 +132,8 @@ fn election_timeout_randomized(role: Role) {
         seen[ticks] = true;
     }
     let (early, late) = seen.split_at(ELECTION_TICKS as usize);
-    assert!(
-        !early.contains(&true),
-        "no timeout is shorter than the configured one: {seen:?}"
-    );
-    assert!(
-        !late.contains(&false),
-        "every timeout up to twice that happens: {seen:?}"
-    );
+    assert!(!early.contains(&true), "no timeout is shorter than the configured one: {seen:?}");
+    assert!(!late.contains(&false), "every timeout up to twice that happens: {seen:?}");
 }
 
 #[test]
@@ -205,10 +169,7 @@ fn election_timeout_nonconflict(role: Role) {
         }
         conflicts += usize::from(timeouts > 1);
     }
-    assert!(
-        conflicts <= 300,
-        "{conflicts} of 1000 elections had several candidates at once"
-    );
+    assert!(conflicts <= 300, "{conflicts} of 1000 elections had several candidates at once");
 }
 
 #[test]
@@ -234,11 +195,7 @@ fn leader_election() {
         let mut network = Network::with_silent(size, silent);
         network.campaign(1);
         let node = network.node(1);
-        assert_eq!(
-            (node.role(), node.term()),
-            (role, 1),
-            "{size} voters, silent {silent:?}"
-        );
+        assert_eq!((node.role(), node.term()), (role, 1), "{size} voters, silent {silent:?}");
     }
 }
 
@@ -260,16 +217,9 @@ fn vote_from_any_state() {
     for role in [Follower, Candidate, Leader] {
         let mut node = Node::in_role(role, 3);
         let term = node.raw.term() + 1;
-        let request = Message {
-            index: 42,
-            log_term: term,
-            ..message(MsgRequestVote, 2, 1, term)
-        };
+        let request = Message { index: 42, log_term: term, ..message(MsgRequestVote, 2, 1, term) };
         assert_eq!(node.step(request), [message(MsgRequestVoteResponse, 1, 2, term)]);
-        assert_eq!(
-            (node.raw.role(), node.raw.term(), node.raw.vote()),
-            (Follower, term, Some(2))
-        );
+        assert_eq!((node.raw.role(), node.raw.term(), node.raw.vote()), (Follower, term, Some(2)));
     }
 }
 
@@ -284,10 +234,7 @@ fn single_node_candidate() {
 fn candidate_reset_term(from_leader: impl Fn(u64) -> Message) {
     let mut network = Network::new(3);
     network.campaign(1);
-    assert_eq!(
-        [1, 2, 3].map(|id| network.node(id).role()),
-        [Leader, Follower, Follower]
-    );
+    assert_eq!([1, 2, 3].map(|id| network.node(id).role()), [Leader, Follower, Follower]);
 
     network.isolate(3);
     network.campaign(2);
@@ -317,24 +264,16 @@ fn candidate_reset_term_message_type_msg_append() {
 
 #[test]
 fn disruptive_follower() {
-    let nodes = (1..=3)
-        .map(|id| Setup::new(id, &[1, 2, 3]).term(1).build())
-        .collect();
+    let nodes = (1..=3).map(|id| Setup::new(id, &[1, 2, 3]).term(1).build()).collect();
     let mut network = Network::of(nodes);
     network.campaign(1);
-    assert_eq!(
-        [1, 2, 3].map(|id| network.node(id).role()),
-        [Leader, Follower, Follower]
-    );
+    assert_eq!([1, 2, 3].map(|id| network.node(id).role()), [Leader, Follower, Follower]);
 
     // 3 hears nothing for too long, and its vote requests are lost.
     network.ignore(MsgRequestVote);
     network.nodes.get_mut(&3).unwrap().time_out();
     network.settle();
-    assert_eq!(
-        [1, 2, 3].map(|id| network.node(id).role()),
-        [Leader, Follower, Candidate]
-    );
+    assert_eq!([1, 2, 3].map(|id| network.node(id).role()), [Leader, Follower, Candidate]);
     assert_eq!([1, 2, 3].map(|id| network.node(id).term()), [2, 2, 3]);
 
     // The leader's heartbeat arrives late. The answer to it is all that can tell the leader.
@@ -372,10 +311,7 @@ fn split_vote() {
     network.node_mut(2).campaign();
     network.node_mut(3).campaign();
     network.settle();
-    assert_eq!(
-        [2, 3].map(|id| (network.node(id).role(), network.node(id).term())),
-        [(Candidate, 2); 2]
-    );
+    assert_eq!([2, 3].map(|id| (network.node(id).role(), network.node(id).term())), [(Candidate, 2); 2]);
 
     network.campaign(2);
     assert_eq!([2, 3].map(|id| network.node(id).role()), [Leader, Follower]);
@@ -390,20 +326,14 @@ fn a_replica_outside_of_its_group_never_campaigns() {
     assert_eq!(node.raw.idle_ticks(), u64::MAX);
     node.raw.tick_many(1_000_000);
     node.raw.campaign();
-    assert_eq!(
-        (node.raw.role(), node.raw.term(), node.raw.has_ready()),
-        (Follower, 0, false)
-    );
+    assert_eq!((node.raw.role(), node.raw.term(), node.raw.has_ready()), (Follower, 0, false));
 }
 
 #[test]
 fn a_majority_of_rejections_ends_the_candidacy() {
     let mut node = Node::in_role(Candidate, 3);
     for from in [2, 3] {
-        node.step(Message {
-            reject: true,
-            ..message(MsgRequestVoteResponse, from, 1, 1)
-        });
+        node.step(Message { reject: true, ..message(MsgRequestVoteResponse, from, 1, 1) });
     }
     assert_eq!((node.raw.role(), node.raw.term()), (Follower, 1));
 }
@@ -416,10 +346,7 @@ fn votes_of_strangers_and_repeated_votes_do_not_count() {
     }
     assert_eq!(node.raw.role(), Candidate);
     // A late grant does not replace a rejection either.
-    node.step(Message {
-        reject: true,
-        ..message(MsgRequestVoteResponse, 3, 1, 1)
-    });
+    node.step(Message { reject: true, ..message(MsgRequestVoteResponse, 3, 1, 1) });
     node.step(message(MsgRequestVoteResponse, 3, 1, 1));
     assert_eq!(node.raw.role(), Candidate);
     node.step(message(MsgRequestVoteResponse, 4, 1, 1));
@@ -431,13 +358,7 @@ fn no_vote_while_the_leader_of_the_term_is_known() {
     let mut node = Node::in_role(Follower, 3);
     assert_eq!((node.raw.leader(), node.raw.vote()), (Some(2), None));
     let answer = node.step(message(MsgRequestVote, 3, 1, 1));
-    assert_eq!(
-        answer,
-        [Message {
-            reject: true,
-            ..message(MsgRequestVoteResponse, 1, 3, 1)
-        }]
-    );
+    assert_eq!(answer, [Message { reject: true, ..message(MsgRequestVoteResponse, 1, 3, 1) }]);
 }
 
 #[test]
@@ -448,45 +369,24 @@ fn a_granted_vote_restarts_the_timeout_and_a_refused_one_does_not() {
     // At the same term, so that nothing else restarts it.
     node.step(message(MsgRequestVote, 2, 1, 1));
     assert_eq!(node.raw.idle_ticks(), 0);
-    node.step(Message {
-        index: 1,
-        log_term: 1,
-        ..message(MsgRequestVote, 3, 1, 1)
-    });
+    node.step(Message { index: 1, log_term: 1, ..message(MsgRequestVote, 3, 1, 1) });
     assert!(node.raw.idle_ticks() >= u64::from(ELECTION_TICKS) - 1);
 }
 
 #[test]
 fn messages_that_make_no_sense_are_refused() {
     let mut node = Node::new(1, &[1, 2, 3]);
-    assert_eq!(
-        node.raw.step(message(MsgHup, 2, 1, 0)),
-        Err(Error::LocalMessage(MsgHup))
-    );
-    assert_eq!(
-        node.raw.step(message(MsgBeat, 2, 1, 0)),
-        Err(Error::LocalMessage(MsgBeat))
-    );
-    assert_eq!(
-        node.raw.step(message(MsgHeartbeat, 2, 3, 9)),
-        Err(Error::WrongReceiver { to: 3, id: 1 })
-    );
-    assert_eq!(
-        node.raw.step(Message {
-            msg_type: 99,
-            ..Message::default()
-        }),
-        Err(Error::UnknownMessage(99))
-    );
+    assert_eq!(node.raw.step(message(MsgHup, 2, 1, 0)), Err(Error::LocalMessage(MsgHup)));
+    assert_eq!(node.raw.step(message(MsgBeat, 2, 1, 0)), Err(Error::LocalMessage(MsgBeat)));
+    assert_eq!(node.raw.step(message(MsgHeartbeat, 2, 3, 9)), Err(Error::WrongReceiver { to: 3, id: 1 }));
+    assert_eq!(node.raw.step(Message { msg_type: 99, ..Message::default() }), Err(Error::UnknownMessage(99)));
     assert_eq!((node.raw.term(), node.raw.has_ready()), (0, false));
 }
 
 #[test]
 fn a_group_that_starts_later_elects_on_its_truncated_entry() {
     let start = EntryId { term: 5, index: 5 };
-    let nodes = (1..=3)
-        .map(|id| Setup::starting_at(id, &[1, 2, 3], start).build())
-        .collect();
+    let nodes = (1..=3).map(|id| Setup::starting_at(id, &[1, 2, 3], start).build()).collect();
     let mut network = Network::of(nodes);
     network.campaign(2);
     network.propose(2, "x");
@@ -496,11 +396,7 @@ fn a_group_that_starts_later_elects_on_its_truncated_entry() {
     }
     // One that knows less than the truncated entry is not electable.
     let mut node = Setup::starting_at(1, &[1, 2, 3], start).build();
-    let request = Message {
-        index: 4,
-        log_term: 5,
-        ..message(MsgRequestVote, 2, 1, 6)
-    };
+    let request = Message { index: 4, log_term: 5, ..message(MsgRequestVote, 2, 1, 6) };
     assert!(node.step(request)[0].reject);
 }
 

@@ -33,11 +33,7 @@ fn raw_node_start() {
 #[test]
 fn raw_node_restart() {
     let mut node = Setup::new(1, &[1]).log(&[1, 1]).commit(1).build();
-    let expected = Ready {
-        number: 1,
-        committed_entries: entries(1, &[1]),
-        ..Ready::default()
-    };
+    let expected = Ready { number: 1, committed_entries: entries(1, &[1]), ..Ready::default() };
     assert!(node.raw.has_ready());
     assert_eq!(node.one_ready(), expected);
     assert!(!node.raw.has_ready());
@@ -59,14 +55,7 @@ fn a_restart_continues_after_the_applied_index_even_past_the_written_commit() {
     let ready = node.raw.ready();
     assert!(ready.committed_entries.is_empty());
     // The commit is news for the disk, but none that must not be lost.
-    assert_eq!(
-        ready.hard_state,
-        Some(HardState {
-            term: 1,
-            vote: 0,
-            commit: 2
-        })
-    );
+    assert_eq!(ready.hard_state, Some(HardState { term: 1, vote: 0, commit: 2 }));
     assert!(!ready.must_sync);
 }
 
@@ -78,15 +67,10 @@ fn a_replica_does_not_start_from_a_state_that_contradicts_itself() {
         RawNode::new(&Config::new(1), &disk).map(|_| ())
     };
     let corrupt = |result: Result<(), Error>| {
-        matches!(result, Err(Error::Storage(StorageError::Corrupt(_))))
-            .then_some(())
-            .ok_or(result)
+        matches!(result, Err(Error::Storage(StorageError::Corrupt(_)))).then_some(()).ok_or(result)
     };
     assert_eq!(
-        corrupt(start(|disk| disk.set_hard_state(HardState {
-            commit: 1,
-            ..HardState::default()
-        }))),
+        corrupt(start(|disk| disk.set_hard_state(HardState { commit: 1, ..HardState::default() }))),
         Ok(())
     );
     // An entry of a term that was never entered: the hard state was lost, and with it maybe a vote.
@@ -103,22 +87,22 @@ fn a_candidates_own_vote_counts_when_it_is_durable() {
     assert_eq!(node.raw.role(), Candidate);
     let ready = node.raw.ready();
     assert!(ready.must_sync);
-    assert_eq!(
-        ready.hard_state,
-        Some(HardState {
-            term: 1,
-            vote: 1,
-            commit: 0
-        })
-    );
-    assert_eq!(
-        ready.soft_state,
-        Some(SoftState {
-            role: Candidate,
-            leader: None
-        })
-    );
+    assert_eq!(ready.hard_state, Some(HardState { term: 1, vote: 1, commit: 0 }));
+    assert_eq!(ready.soft_state, Some(SoftState { role: Candidate, leader: None }));
     node.raw.tick();
+    assert_eq!(node.raw.role(), Candidate);
+    node.raw.on_persisted(ready.number);
+    assert_eq!(node.raw.role(), Leader);
+}
+
+#[test]
+fn the_votes_of_others_do_not_replace_a_durable_one_of_its_own() {
+    let mut node = Node::new(1, &[1, 2, 3]);
+    node.raw.campaign();
+    let ready = node.raw.ready();
+    assert!(ready.messages.is_empty());
+    // Only a candidate that forgot its vote in a crash could get this answer so early.
+    node.raw.step(message(MsgRequestVoteResponse, 2, 1, 1)).unwrap();
     assert_eq!(node.raw.role(), Candidate);
     node.raw.on_persisted(ready.number);
     assert_eq!(node.raw.role(), Leader);
@@ -140,14 +124,8 @@ fn a_durable_vote_does_not_count_in_a_later_term() {
 #[test]
 fn a_leader_does_not_count_its_entry_before_it_is_durable() {
     let mut leader = Node::in_role(Leader, 3);
-    leader.step(Message {
-        index: 1,
-        ..message(MsgAppendResponse, 2, 1, 1)
-    });
-    leader.step(Message {
-        index: 1,
-        ..message(MsgAppendResponse, 3, 1, 1)
-    });
+    leader.step(Message { index: 1, ..message(MsgAppendResponse, 2, 1, 1) });
+    leader.step(Message { index: 1, ..message(MsgAppendResponse, 3, 1, 1) });
     leader.raw.propose("x".into()).unwrap();
     let ready = leader.raw.ready();
     // The followers write in parallel with the leader.
@@ -165,13 +143,7 @@ fn followers_can_commit_without_the_leader_but_it_applies_only_what_it_has() {
     leader.raw.propose("x".into()).unwrap();
     let ready = leader.raw.ready();
     for from in [2, 3] {
-        leader
-            .raw
-            .step(Message {
-                index: 2,
-                ..message(MsgAppendResponse, from, 1, 1)
-            })
-            .unwrap();
+        leader.raw.step(Message { index: 2, ..message(MsgAppendResponse, from, 1, 1) }).unwrap();
     }
     // 2 and 3 are a majority.
     assert_eq!(leader.raw.commit(), 2);
@@ -213,19 +185,9 @@ fn a_vote_waits_for_its_disk() {
     let mut node = Node::new(1, &[1, 2, 3]);
     node.raw.step(message(MsgRequestVote, 2, 1, 1)).unwrap();
     let ready = node.raw.ready();
-    assert_eq!(
-        ready.hard_state,
-        Some(HardState {
-            term: 1,
-            vote: 2,
-            commit: 0
-        })
-    );
+    assert_eq!(ready.hard_state, Some(HardState { term: 1, vote: 2, commit: 0 }));
     assert!(ready.must_sync && ready.messages.is_empty());
-    assert_eq!(
-        ready.persisted_messages,
-        [message(MsgRequestVoteResponse, 1, 2, 1)]
-    );
+    assert_eq!(ready.persisted_messages, [message(MsgRequestVoteResponse, 1, 2, 1)]);
 }
 
 #[test]
@@ -234,9 +196,7 @@ fn several_batches_may_be_on_their_way() {
     let mut numbers = Vec::new();
     for index in 1..=4 {
         let before = index - 1;
-        node.raw
-            .step(append(1, before, before.min(1), entries(index, &[1]), 4))
-            .unwrap();
+        node.raw.step(append(1, before, before.min(1), entries(index, &[1]), 4)).unwrap();
         let ready = node.raw.ready();
         assert_eq!(ready.entries, entries(index, &[1]));
         assert!(ready.committed_entries.is_empty());
@@ -305,14 +265,7 @@ fn a_commit_alone_needs_no_sync() {
     node.step(append(1, 0, 0, entries(1, &[1]), 0));
     node.raw.step(append(1, 1, 1, Vec::new(), 1)).unwrap();
     let ready = node.raw.ready();
-    assert_eq!(
-        ready.hard_state,
-        Some(HardState {
-            term: 1,
-            vote: 0,
-            commit: 1
-        })
-    );
+    assert_eq!(ready.hard_state, Some(HardState { term: 1, vote: 0, commit: 1 }));
     assert!(!ready.must_sync);
     assert_eq!(ready.committed_entries, entries(1, &[1]));
     // So the answer need not wait either.

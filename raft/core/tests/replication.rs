@@ -1,40 +1,17 @@
-//! Replication: the tests of TinyKV's group 2AB under their own names, then flow control and losses.
+//! Replication: the tests of TinyKV's group 2AB under their own names.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 mod common;
 
-use common::{Network, Node, Setup, accept, append, entries, entry, ids, message, of_kind};
+use common::{
+    Network, Node, Setup, accept, append, applied_data, elect, entries, entry, ids, message, propose,
+    settled_leader,
+};
+use raft::EntryId;
 use raft::Role::{self, Candidate, Follower, Leader};
 use raft::eraftpb::MessageType::*;
 use raft::eraftpb::{Entry, Message};
-use raft::{Config, EntryId, Error};
-
-/// Leader 1 of `size` in term 1, its empty entry committed.
-fn settled_leader(size: u64) -> Node {
-    let (mut leader, appends) = elect(Node::new(1, &ids(size)));
-    for append in appends {
-        leader.step(accept(&append));
-    }
-    assert_eq!(leader.raw.commit(), 1);
-    leader
-}
-
-/// Makes replica 1 leader by everybody's vote. Returns the appends of its empty entry.
-fn elect(mut node: Node) -> (Node, Vec<Message>) {
-    node.raw.campaign();
-    let mut sent = Vec::new();
-    for request in node.work() {
-        sent.extend(node.step(message(MsgRequestVoteResponse, request.to, 1, request.term)));
-    }
-    assert_eq!(node.raw.role(), Leader);
-    (node, of_kind(sent, MsgAppend))
-}
-
-fn propose(node: &mut Node, data: &'static str) -> Vec<Message> {
-    node.raw.propose(data.into()).unwrap();
-    node.work()
-}
 
 #[test]
 fn leader_start_replication() {
@@ -49,13 +26,7 @@ fn leader_start_replication() {
     assert!(ready.committed_entries.is_empty());
     let expected = [2, 3].map(|to| {
         let entries = vec![appended.clone()];
-        Message {
-            index: 1,
-            log_term: 1,
-            entries,
-            commit: 1,
-            ..message(MsgAppend, 1, to, 1)
-        }
+        Message { index: 1, log_term: 1, entries, commit: 1, ..message(MsgAppend, 1, to, 1) }
     });
     assert_eq!(ready.messages, expected);
 }
@@ -69,10 +40,8 @@ fn leader_commit_entry() {
     assert_eq!(leader.raw.commit(), 2);
     assert_eq!(leader.applied, [entry(2, 1, "some data")]);
     // The others hear of it at once, and by appends.
-    let told: Vec<(u64, i32, u64)> = after_first
-        .iter()
-        .map(|message| (message.to, message.msg_type, message.commit))
-        .collect();
+    let told: Vec<(u64, i32, u64)> =
+        after_first.iter().map(|message| (message.to, message.msg_type, message.commit)).collect();
     assert_eq!(told, [(2, MsgAppend as i32, 2), (3, MsgAppend as i32, 2)]);
 }
 
@@ -96,11 +65,7 @@ fn leader_acknowledge_commit() {
                 leader.step(accept(&append));
             }
         }
-        assert_eq!(
-            leader.raw.commit() > 1,
-            committed,
-            "{size} voters, accepted by {acceptors:?}"
-        );
+        assert_eq!(leader.raw.commit() > 1, committed, "{size} voters, accepted by {acceptors:?}");
     }
 }
 
@@ -128,10 +93,7 @@ fn follower_commit_entry() {
     let (a, b) = ("some data", "some data2");
     for (data, commit) in [(vec![a], 1), (vec![a, b], 2), (vec![b, a], 2), (vec![a, b], 1)] {
         let mut node = Node::in_role(Follower, 3);
-        let entries: Vec<Entry> = (1..)
-            .zip(&data)
-            .map(|(index, data)| entry(index, 1, data))
-            .collect();
+        let entries: Vec<Entry> = (1..).zip(&data).map(|(index, data)| entry(index, 1, data)).collect();
         node.step(append(1, 0, 0, entries.clone(), commit));
         assert_eq!(node.raw.commit(), commit);
         assert_eq!(node.applied, entries[..commit as usize]);
@@ -142,21 +104,12 @@ fn follower_commit_entry() {
 fn follower_check_message_type_msg_append() {
     // The log has terms 1 and 2, and is committed up to 1. Each case: the index and term before the
     // append, and whether it must be rejected.
-    for (index, term, reject) in [
-        (0, 0, false),
-        (1, 1, false),
-        (2, 2, false),
-        (2, 1, true),
-        (3, 3, true),
-    ] {
+    for (index, term, reject) in [(0, 0, false), (1, 1, false), (2, 2, false), (2, 1, true), (3, 3, true)] {
         let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 2]).commit(1).term(3).build();
         let answers = node.step(append(3, index, term, Vec::new(), 0));
         assert_eq!(answers.len(), 1);
         let answer = &answers[0];
-        assert_eq!(
-            (answer.msg_type, answer.to, answer.term),
-            (MsgAppendResponse as i32, 2, 3)
-        );
+        assert_eq!((answer.msg_type, answer.to, answer.term), (MsgAppendResponse as i32, 2, 3));
         assert_eq!(answer.reject, reject, "after {index} of term {term}");
         // What is committed matches in any case.
         assert_eq!(answer.index, if reject { index } else { index.max(1) });
@@ -176,16 +129,10 @@ fn follower_append_entries() {
     ];
     for (index, term, sent, log, written) in cases {
         let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 2]).term(4).build();
-        node.raw
-            .step(append(4, index, term, entries(index + 1, sent), 0))
-            .unwrap();
+        node.raw.step(append(4, index, term, entries(index + 1, sent), 0)).unwrap();
         assert_eq!(node.log_terms(), log);
         let ready = node.raw.ready();
-        assert_eq!(
-            ready.entries,
-            entries(1, log)[log.len() - written..],
-            "after {index}: {sent:?}"
-        );
+        assert_eq!(ready.entries, entries(1, log)[log.len() - written..], "after {index}: {sent:?}");
         assert_eq!(ready.must_sync, written > 0);
     }
 }
@@ -227,11 +174,7 @@ fn vote_request() {
         node.time_out();
         let expected = [2, 3].map(|to| {
             let request = message(MsgRequestVote, 1, to, last + 1);
-            Message {
-                index: last,
-                log_term: last,
-                ..request
-            }
+            Message { index: last, log_term: last, ..request }
         });
         assert_eq!(node.work(), expected);
     }
@@ -253,20 +196,9 @@ fn voter() {
     ];
     for (log, log_term, index, reject) in cases {
         let mut node = Setup::new(1, &[1, 2]).log(log).build();
-        let answers = node.step(Message {
-            index,
-            log_term,
-            ..message(MsgRequestVote, 2, 1, 3)
-        });
-        let expected = Message {
-            reject,
-            ..message(MsgRequestVoteResponse, 1, 2, 3)
-        };
-        assert_eq!(
-            answers,
-            [expected],
-            "{log:?}, asked with {index} of term {log_term}"
-        );
+        let answers = node.step(Message { index, log_term, ..message(MsgRequestVote, 2, 1, 3) });
+        let expected = Message { reject, ..message(MsgRequestVoteResponse, 1, 2, 3) };
+        assert_eq!(answers, [expected], "{log:?}, asked with {index} of term {log_term}");
     }
 }
 
@@ -277,10 +209,7 @@ fn leader_only_commits_log_from_current_term() {
         let mut leader = node.into_role(Leader);
         assert_eq!(leader.raw.term(), 3);
         propose(&mut leader, "");
-        leader.step(Message {
-            index: acknowledged,
-            ..message(MsgAppendResponse, 2, 1, 3)
-        });
+        leader.step(Message { index: acknowledged, ..message(MsgAppendResponse, 2, 1, 3) });
         assert_eq!(leader.raw.commit(), commit, "2 has {acknowledged}");
     }
 }
@@ -320,15 +249,6 @@ fn leader_election_overwrite_newer_logs() {
     for (id, node) in &network.nodes {
         assert_eq!(node.log(), [(1, 1), (2, 3)], "{id}");
     }
-}
-
-/// Proposals as applied: the data of the entries that have any.
-fn applied_data(node: &Node) -> Vec<&[u8]> {
-    node.applied
-        .iter()
-        .map(|entry| &entry.data[..])
-        .filter(|data| !data.is_empty())
-        .collect()
 }
 
 #[test]
@@ -395,27 +315,17 @@ fn dueling_candidates() {
     network.campaign(1);
     network.campaign(3);
     // 1 has the vote of 2; 3 has a rejection of 2 and nothing from 1.
-    assert_eq!(
-        [1, 2, 3].map(|id| network.node(id).role()),
-        [Leader, Follower, Candidate]
-    );
+    assert_eq!([1, 2, 3].map(|id| network.node(id).role()), [Leader, Follower, Candidate]);
 
     network.recover();
     // The higher term deposes 1, but the log of 3 is too short for anybody's vote.
     network.campaign(3);
-    let expected: [(Role, u64, &[u64], u64); 3] = [
-        (Follower, 2, &[1], 1),
-        (Follower, 2, &[1], 1),
-        (Follower, 2, &[], 0),
-    ];
+    let expected: [(Role, u64, &[u64], u64); 3] =
+        [(Follower, 2, &[1], 1), (Follower, 2, &[1], 1), (Follower, 2, &[], 0)];
     for (id, expected) in (1..).zip(expected) {
         let node = network.node(id);
         let log = network.nodes[&id].log_terms();
-        assert_eq!(
-            (node.role(), node.term(), &log[..], node.commit()),
-            expected,
-            "{id}"
-        );
+        assert_eq!((node.role(), node.term(), &log[..], node.commit()), expected, "{id}");
     }
 }
 
@@ -425,10 +335,7 @@ fn candidate_concede() {
     network.isolate(1);
     network.campaign(1);
     network.campaign(3);
-    assert_eq!(
-        [1, 2, 3].map(|id| network.node(id).role()),
-        [Candidate, Follower, Leader]
-    );
+    assert_eq!([1, 2, 3].map(|id| network.node(id).role()), [Candidate, Follower, Leader]);
     network.recover();
     network.beat(3);
     network.propose(3, "force follower");
@@ -460,13 +367,8 @@ fn old_messages() {
 
 #[test]
 fn proposal() {
-    let cases: [(u64, &[u64], bool); 5] = [
-        (3, &[], true),
-        (3, &[3], true),
-        (3, &[2, 3], false),
-        (4, &[2, 3], false),
-        (5, &[2, 3], true),
-    ];
+    let cases: [(u64, &[u64], bool); 5] =
+        [(3, &[], true), (3, &[3], true), (3, &[2, 3], false), (4, &[2, 3], false), (5, &[2, 3], true)];
     for (size, silent, success) in cases {
         let mut network = Network::with_silent(size, silent);
         network.campaign(1);
@@ -475,11 +377,7 @@ fn proposal() {
         assert_eq!(proposed.is_ok(), success);
         for (id, node) in &network.nodes {
             let (log, commit): (&[u64], u64) = if success { (&[1, 1], 2) } else { (&[], 0) };
-            assert_eq!(
-                (&node.log_terms()[..], node.raw.commit()),
-                (log, commit),
-                "{id} of {size}"
-            );
+            assert_eq!((&node.log_terms()[..], node.raw.commit()), (log, commit), "{id} of {size}");
         }
         assert_eq!(network.node(1).term(), 1);
     }
@@ -510,16 +408,8 @@ fn handle_message_type_msg_append() {
         let mut node = Setup::new(1, &[1, 2]).log(&[1, 2]).build();
         let answers = node.step(append(3, index, term, entries(index + 1, sent), leader_commit));
         let what = format!("after {index} of term {term}: {sent:?}, commit {leader_commit}");
-        assert_eq!(
-            (node.raw.last().index, node.raw.commit()),
-            (last, commit),
-            "{what}"
-        );
-        assert_eq!(
-            answers.iter().map(|answer| answer.reject).collect::<Vec<_>>(),
-            [reject],
-            "{what}"
-        );
+        assert_eq!((node.raw.last().index, node.raw.commit()), (last, commit), "{what}");
+        assert_eq!(answers.iter().map(|answer| answer.reject).collect::<Vec<_>>(), [reject], "{what}");
     }
 }
 
@@ -548,20 +438,9 @@ fn recv_message_type_msg_request_vote() {
             role => setup.term(term - 1).build().into_role(role),
         };
         assert_eq!((node.raw.role(), node.raw.term()), (role, term));
-        let answers = node.step(Message {
-            index,
-            log_term,
-            ..message(MsgRequestVote, 2, 1, term)
-        });
-        let expected = Message {
-            reject,
-            ..message(MsgRequestVoteResponse, 1, 2, term)
-        };
-        assert_eq!(
-            answers,
-            [expected],
-            "{role:?}, {index} of term {log_term}, voted for {vote}"
-        );
+        let answers = node.step(Message { index, log_term, ..message(MsgRequestVote, 2, 1, term) });
+        let expected = Message { reject, ..message(MsgRequestVoteResponse, 1, 2, term) };
+        assert_eq!(answers, [expected], "{role:?}, {index} of term {log_term}, voted for {vote}");
     }
 }
 
@@ -570,20 +449,9 @@ fn all_server_stepdown() {
     for (role, last) in [(Follower, 0), (Candidate, 0), (Leader, 1)] {
         for (kind, leader) in [(MsgRequestVote, None), (MsgAppend, Some(2))] {
             let mut node = Node::in_role(role, 3);
-            node.step(Message {
-                log_term: 3,
-                ..message(kind, 2, 1, 3)
-            });
-            assert_eq!(
-                (node.raw.role(), node.raw.term()),
-                (Follower, 3),
-                "{role:?}, {kind:?}"
-            );
-            assert_eq!(
-                (node.raw.last().index, node.raw.leader()),
-                (last, leader),
-                "{role:?}, {kind:?}"
-            );
+            node.step(Message { log_term: 3, ..message(kind, 2, 1, 3) });
+            assert_eq!((node.raw.role(), node.raw.term()), (Follower, 3), "{role:?}, {kind:?}");
+            assert_eq!((node.raw.last().index, node.raw.leader()), (last, leader), "{role:?}, {kind:?}");
             assert!(node.raw.progress(1).is_none() && node.raw.progresses().next().is_none());
         }
     }
@@ -618,204 +486,4 @@ fn leader_increase_next() {
     network.propose(1, "somedata");
     // Three entries, the empty one, the proposal.
     assert_eq!(network.node(1).progress(2).unwrap().next(), 3 + 1 + 1 + 1);
-}
-
-// Ours.
-
-#[test]
-fn a_delayed_append_does_not_cut_off_what_a_later_one_brought() {
-    let mut node = Node::in_role(Follower, 3);
-    node.step(append(1, 0, 0, entries(1, &[1, 1, 1]), 0));
-    let answers = node.step(append(1, 0, 0, entries(1, &[1]), 0));
-    assert_eq!(node.log_terms(), [1, 1, 1]);
-    // Nor does it acknowledge more than it covers.
-    assert_eq!(answers[0].index, 1);
-}
-
-#[test]
-#[should_panic(expected = "entry 2 conflicts, but the log is committed up to 2")]
-fn replacing_a_committed_entry_is_a_panic() {
-    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).build();
-    node.step(append(1, 2, 1, Vec::new(), 2));
-    // Sent by no correct leader: it starts at commit, so only a conflict within the entries can reach it.
-    node.raw.step(append(2, 2, 1, entries(2, &[2]), 0)).unwrap();
-}
-
-#[test]
-#[should_panic(expected = "commit 7 is past the last index 2")]
-fn a_commit_past_the_log_is_a_panic() {
-    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).build();
-    node.raw
-        .step(Message {
-            commit: 7,
-            ..message(MsgHeartbeat, 2, 1, 1)
-        })
-        .unwrap();
-}
-
-#[test]
-fn rejections_skip_a_term_a_round_trip() {
-    // The follower's tail of term 2 is as long as the leader's of term 3, so walking back by one index a
-    // round trip would take 20 of them.
-    let mut leader_log = vec![1; 5];
-    leader_log.extend([3; 20]);
-    let mut follower_log = vec![1; 5];
-    follower_log.extend([2; 20]);
-    let (mut leader, appends) = elect(Setup::new(1, &[1, 2, 3]).log(&leader_log).build());
-    let mut follower = Setup::new(2, &[1, 2, 3]).log(&follower_log).build();
-    let mut to_follower = of_kind(appends, MsgAppend);
-    to_follower.retain(|append| append.to == 2);
-    let mut round_trips = 0;
-    while follower.log() != leader.log() {
-        round_trips += 1;
-        let answers: Vec<Message> = to_follower.drain(..).flat_map(|m| follower.step(m)).collect();
-        to_follower = answers
-            .into_iter()
-            .flat_map(|answer| leader.step(answer))
-            .collect();
-        to_follower.retain(|append| append.to == 2);
-        assert!(
-            round_trips < 5,
-            "{:?} against {:?}",
-            follower.log_terms(),
-            leader.log_terms()
-        );
-    }
-    assert_eq!(round_trips, 2);
-}
-
-#[test]
-fn an_old_rejection_is_ignored() {
-    let mut leader = settled_leader(3);
-    let before = leader.raw.progress(2).unwrap().clone();
-    let old = Message {
-        index: 1,
-        reject: true,
-        ..message(MsgAppendResponse, 2, 1, 1)
-    };
-    assert!(leader.step(old).is_empty());
-    assert_eq!(leader.raw.progress(2), Some(&before));
-}
-
-#[test]
-fn an_unreachable_peer_is_probed_with_one_append_at_a_time() {
-    let mut leader = Node::in_role(Leader, 3);
-    // The append of the empty entry went out and was not answered.
-    for _ in 0..3 {
-        assert!(propose(&mut leader, "x").is_empty());
-    }
-    // A heartbeat's answer lets one more go, with everything that is missing.
-    let sent = leader.step(message(MsgHeartbeatResponse, 2, 1, 1));
-    assert_eq!(sent.len(), 1);
-    assert_eq!((sent[0].to, sent[0].index, sent[0].entries.len()), (2, 0, 4));
-    assert!(propose(&mut leader, "x").is_empty());
-}
-
-/// A leader of two with this window, its empty entry acknowledged.
-fn leader_with(change: impl Fn(&mut Config)) -> Node {
-    let mut setup = Setup::new(1, &[1, 2]);
-    change(&mut setup.config);
-    let (mut leader, appends) = elect(setup.build());
-    leader.step(accept(&appends[0]));
-    assert!(leader.raw.progress(2).unwrap().is_replicating());
-    leader
-}
-
-#[test]
-fn a_full_window_stops_appends_until_an_answer() {
-    let mut leader = leader_with(|config| config.max_inflight_messages = 3);
-    let sent: Vec<Vec<Message>> = (0..5).map(|_| propose(&mut leader, "x")).collect();
-    assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
-    // One answer frees its place and the ones before it, and what waited goes in one append.
-    let next = leader.step(accept(&sent[1][0]));
-    let carried: Vec<usize> = next.iter().map(|append| append.entries.len()).collect();
-    assert_eq!(carried.iter().sum::<usize>(), 2);
-    assert!(leader.raw.progress(2).unwrap().next() == 7);
-}
-
-#[test]
-fn a_window_lost_as_a_whole_is_recovered_by_a_heartbeat() {
-    let mut leader = leader_with(|config| config.max_inflight_messages = 2);
-    let mut follower = Node::new(2, &[1, 2]);
-    follower.step(Message {
-        to: 2,
-        from: 1,
-        ..append(1, 0, 0, entries(1, &[1]), 1)
-    });
-    for _ in 0..4 {
-        propose(&mut leader, "x");
-    }
-    let mut to_follower = leader.step(message(MsgHeartbeatResponse, 2, 1, 1));
-    assert_eq!(to_follower.len(), 1);
-    assert!(to_follower[0].entries.is_empty());
-    while let Some(message) = to_follower.pop() {
-        let answers = follower.step(message);
-        to_follower.extend(answers.into_iter().flat_map(|answer| leader.step(answer)));
-    }
-    assert_eq!(follower.log(), leader.log());
-    assert_eq!(leader.raw.commit(), 5);
-}
-
-#[test]
-fn appends_are_cut_at_the_size_limit_but_carry_one_entry_at_least() {
-    let mut leader = leader_with(|config| {
-        config.max_inflight_messages = 1;
-        config.max_size_per_message = 250;
-    });
-    let first = propose(&mut leader, "first");
-    for size in [100, 100, 100, 1000, 1] {
-        leader.raw.propose(vec![7; size].into()).unwrap();
-    }
-    leader.work();
-    let mut carried = Vec::new();
-    let mut next = first;
-    while let Some(append) = next.into_iter().find(|append| !append.entries.is_empty()) {
-        carried.push(append.entries.len());
-        next = leader.step(accept(&append));
-    }
-    assert_eq!(carried, [1, 2, 1, 1, 1]);
-}
-
-#[test]
-fn a_follower_forwards_a_proposal_and_a_replica_without_leader_refuses_it() {
-    let mut network = Network::new(3);
-    let proposal = Message {
-        entries: vec![entry(0, 0, "x")],
-        ..message(MsgPropose, 0, 0, 0)
-    };
-    assert_eq!(
-        network.node_mut(2).step(proposal.clone()),
-        Err(Error::NotLeader { leader: None })
-    );
-    network.campaign(1);
-    network.node_mut(2).step(proposal).unwrap();
-    network.settle();
-    for node in network.nodes.values() {
-        assert_eq!(applied_data(node), [b"x"]);
-    }
-    // The direct way tells whom to ask instead.
-    assert_eq!(
-        network.node_mut(2).propose("y".into()),
-        Err(Error::NotLeader { leader: Some(1) })
-    );
-}
-
-#[test]
-fn a_peer_behind_the_truncated_entry_gets_no_appends() {
-    let start = EntryId { term: 5, index: 5 };
-    let mut leader = Setup::starting_at(1, &[1, 2, 3], start).build().into_role(Leader);
-    let empty = Message {
-        index: 5,
-        reject: true,
-        ..message(MsgAppendResponse, 2, 1, 6)
-    };
-    assert!(leader.step(empty).is_empty());
-    assert!(leader.step(message(MsgHeartbeatResponse, 2, 1, 6)).is_empty());
-    assert_eq!(leader.raw.progress(2).unwrap().next(), 1);
-    // The others are not held up by it.
-    leader.step(Message {
-        index: 6,
-        ..message(MsgAppendResponse, 3, 1, 6)
-    });
-    assert_eq!(leader.raw.commit(), 6);
 }

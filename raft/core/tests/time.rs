@@ -10,11 +10,7 @@ use raft::eraftpb::MessageType::MsgHeartbeat;
 
 fn node(role: Role, members: &[u64], seed: u64, heartbeat_ticks: u32) -> Node {
     let mut setup = Setup::new(1, members);
-    setup.config = Config {
-        seed,
-        heartbeat_ticks,
-        ..setup.config
-    };
+    setup.config = Config { seed, heartbeat_ticks, ..setup.config };
     let node = setup.build();
     match (members, role) {
         // Alone, it is a candidate no longer than its disk takes.

@@ -17,6 +17,7 @@ use raft_proto::raft_cmdpb::{
     DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, RaftCmdRequest, RaftCmdResponse,
     RaftResponseHeader, Response, ScanPair, ScanRequest, ScanResponse, request::Command, response,
 };
+use smallvec::SmallVec;
 
 use crate::engine::{Db, Engine, Env, RequestId};
 use crate::error::{EngineError, StoreError};
@@ -30,6 +31,10 @@ use crate::validate::{RequestError, check_commands};
 /// holds in memory, and the cost of a lookup in the [`Overlay`].
 const MAX_BATCH_OPS: usize = 256;
 
+/// Responses that wait for the write. Rarely more than one: a response is large, and so is what a `Vec`
+/// would allocate for a first one.
+type Answers = SmallVec<[(RequestId, RaftCmdResponse); 1]>;
+
 /// Applies `entries` and answers the proposals that they decide. `term` is the replica's.
 pub(crate) fn apply(
     env: &mut impl Env,
@@ -39,7 +44,7 @@ pub(crate) fn apply(
     entries: &[Entry],
 ) -> Result<(), StoreError> {
     let mut batch = Overlay::with_capacity(entries.iter().map(|entry| entry.data.len()).sum::<usize>() + 64);
-    let mut replies = Vec::new();
+    let mut replies = Answers::new();
     for (position, entry) in entries.iter().enumerate() {
         assert!(
             entry.index == storage.applied_index() + 1 || position > 0,
@@ -48,15 +53,7 @@ pub(crate) fn apply(
             entry.index,
             storage.applied_index(),
         );
-        apply_entry(
-            env,
-            storage.region(),
-            proposals,
-            term,
-            entry,
-            &mut batch,
-            &mut replies,
-        )?;
+        apply_entry(env, storage.region(), proposals, term, entry, &mut batch, &mut replies)?;
         if batch.len() >= MAX_BATCH_OPS || position + 1 == entries.len() {
             let mut batch = std::mem::take(&mut batch).into_batch();
             storage.save_applied(entry.index, &mut batch);
@@ -76,13 +73,10 @@ fn apply_entry(
     term: u64,
     entry: &Entry,
     batch: &mut Overlay,
-    replies: &mut Vec<(RequestId, RaftCmdResponse)>,
+    replies: &mut Answers,
 ) -> Result<(), StoreError> {
     let mut waiting = None;
-    while let Some((request, own)) = proposals.resolve(EntryId {
-        term: entry.term,
-        index: entry.index,
-    }) {
+    while let Some((request, own)) = proposals.resolve(EntryId { term: entry.term, index: entry.index }) {
         if own {
             waiting = Some(request);
         } else {
@@ -98,12 +92,7 @@ fn apply_entry(
     }
     let request = RaftCmdRequest::decode(entry.data.clone())
         .map_err(|error| StoreError::corrupt(region.id, format!("entry {}: {error}", entry.index)))?;
-    let mut executor = Executor {
-        engine,
-        region,
-        batch,
-        respond: waiting.is_some(),
-    };
+    let mut executor = Executor { engine, region, batch, respond: waiting.is_some() };
     let response = match check_commands(&request, region) {
         Ok(()) => success(executor.execute(request)?, term),
         Err(error) => error.into_response(term),
@@ -115,15 +104,8 @@ fn apply_entry(
 }
 
 fn success(responses: Vec<Response>, term: u64) -> RaftCmdResponse {
-    let header = RaftResponseHeader {
-        current_term: term,
-        ..Default::default()
-    };
-    RaftCmdResponse {
-        header: Some(header),
-        responses,
-        admin_response: None,
-    }
+    let header = RaftResponseHeader { current_term: term, ..Default::default() };
+    RaftCmdResponse { header: Some(header), responses, admin_response: None }
 }
 
 /// Executes commands that passed [`check_commands`].
@@ -193,16 +175,8 @@ impl<E: Engine> Executor<'_, E> {
 
     fn scan(&self, scan: &ScanRequest) -> Result<ScanResponse, EngineError> {
         let cf = column_family(&scan.cf);
-        let end = if scan.end_key.is_empty() {
-            &self.region.end_key
-        } else {
-            &scan.end_key
-        };
-        let limit = if scan.limit == 0 {
-            usize::MAX
-        } else {
-            scan.limit as usize
-        };
+        let end = if scan.end_key.is_empty() { &self.region.end_key } else { &scan.end_key };
+        let limit = if scan.limit == 0 { usize::MAX } else { scan.limit as usize };
         let mut pairs = Vec::new();
         let mut visit = |key: &[u8], value: Bytes| {
             let key = Bytes::copy_from_slice(&key[cf.prefix().len()..]);

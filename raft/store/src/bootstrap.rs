@@ -32,10 +32,8 @@ impl Store {
             let (cluster_id, store_id) = (config.cluster_id, config.store_id);
             batch.put_message(&keys::STORE_IDENT, &StoreIdent { cluster_id, store_id });
             if here {
-                let state = RegionLocalState {
-                    state: PeerState::Normal as i32,
-                    region: Some(region.clone()),
-                };
+                let state =
+                    RegionLocalState { state: PeerState::Normal as i32, region: Some(region.clone()) };
                 batch.put_message(&keys::PREPARE_BOOTSTRAP, region);
                 batch.put_message(&keys::region_state(region.id), &state);
                 batch.put_message(&keys::apply_state(region.id), first.apply_state());

@@ -103,14 +103,12 @@ impl Config {
     /// SplitMix64 (Steele et al. 2014) on top of the ones before it, so that neighbours differ in about
     /// half of their bits. Were the seeds equal, replicas would time out together and split every vote.
     fn jitter_seed(&self, region_id: u64, peer_id: u64) -> u64 {
-        [self.seed, region_id, peer_id]
-            .into_iter()
-            .fold(0, |seed: u64, number| {
-                let mut z = (seed ^ number).wrapping_add(0x9e37_79b9_7f4a_7c15);
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                z ^ (z >> 31)
-            })
+        [self.seed, region_id, peer_id].into_iter().fold(0, |seed: u64, number| {
+            let mut z = (seed ^ number).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        })
     }
 }
 
@@ -126,24 +124,12 @@ mod tests {
     #[test]
     fn bad_settings_are_named() {
         assert_eq!(Config::new(0).validate(), Err(ConfigError::Zero("store_id")));
-        let config = Config {
-            kv_sync_interval_ticks: 0,
-            ..Config::new(1)
-        };
+        let config = Config { kv_sync_interval_ticks: 0, ..Config::new(1) };
+        assert_eq!(config.validate(), Err(ConfigError::Zero("kv_sync_interval_ticks")));
+        let config = Config { election_ticks: 2, ..Config::new(1) };
         assert_eq!(
             config.validate(),
-            Err(ConfigError::Zero("kv_sync_interval_ticks"))
-        );
-        let config = Config {
-            election_ticks: 2,
-            ..Config::new(1)
-        };
-        assert_eq!(
-            config.validate(),
-            Err(ConfigError::ElectionTooShort {
-                election_ticks: 2,
-                heartbeat_ticks: 2
-            })
+            Err(ConfigError::ElectionTooShort { election_ticks: 2, heartbeat_ticks: 2 })
         );
     }
 
@@ -151,10 +137,7 @@ mod tests {
     fn every_replica_has_its_own_jitter() {
         let mut seeds = Vec::new();
         for seed in 0..4 {
-            let config = Config {
-                seed,
-                ..Config::new(1)
-            };
+            let config = Config { seed, ..Config::new(1) };
             for region in 1..9 {
                 seeds.extend((1..9).map(|peer| config.jitter_seed(region, peer)));
             }

@@ -4,7 +4,7 @@
 //! The store calls these traits and never waits. A write is visible to reads at once; that it is
 //! *durable* comes back later as an input, [`Store::on_synced`](crate::Store::on_synced).
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message;
 use raft_proto::raft_cmdpb::RaftCmdResponse;
 use raft_proto::raft_serverpb::RaftMessage;
@@ -89,7 +89,7 @@ impl<T: Engine + Transport + Replies> Env for T {}
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
     /// Key and value of each operation, one after the other.
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     ops: SmallVec<[Op; 4]>,
 }
 
@@ -111,10 +111,7 @@ impl WriteBatch {
     /// An empty batch with room for `bytes` bytes of keys and values.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> WriteBatch {
-        WriteBatch {
-            buffer: BytesMut::with_capacity(bytes),
-            ops: SmallVec::new(),
-        }
+        WriteBatch { buffer: Vec::with_capacity(bytes), ops: SmallVec::new() }
     }
 
     /// Sets `key` to `value`. An empty value is a value.
@@ -124,44 +121,29 @@ impl WriteBatch {
 
     /// Sets `key` to the concatenation of `parts`.
     pub fn put_parts(&mut self, key: &[u8], parts: &[&[u8]]) {
-        self.buffer
-            .reserve(key.len() + parts.iter().map(|part| part.len()).sum::<usize>());
-        self.buffer.put_slice(key);
+        self.buffer.reserve(key.len() + parts.iter().map(|part| part.len()).sum::<usize>());
+        self.buffer.extend_from_slice(key);
         let key_end = self.buffer.len();
         for part in parts {
-            self.buffer.put_slice(part);
+            self.buffer.extend_from_slice(part);
         }
-        self.ops.push(Op {
-            key_end,
-            value_end: self.buffer.len(),
-            delete: false,
-        });
+        self.ops.push(Op { key_end, value_end: self.buffer.len(), delete: false });
     }
 
     /// Sets `key` to the encoding of `message`.
     pub fn put_message(&mut self, key: &[u8], message: &impl Message) {
         self.buffer.reserve(key.len() + message.encoded_len());
-        self.buffer.put_slice(key);
+        self.buffer.extend_from_slice(key);
         let key_end = self.buffer.len();
-        message
-            .encode(&mut self.buffer)
-            .expect("a BytesMut grows as needed");
-        self.ops.push(Op {
-            key_end,
-            value_end: self.buffer.len(),
-            delete: false,
-        });
+        message.encode(&mut self.buffer).expect("a Vec grows as needed");
+        self.ops.push(Op { key_end, value_end: self.buffer.len(), delete: false });
     }
 
     /// Removes `key`, if it exists.
     pub fn delete(&mut self, key: &[u8]) {
-        self.buffer.put_slice(key);
+        self.buffer.extend_from_slice(key);
         let end = self.buffer.len();
-        self.ops.push(Op {
-            key_end: end,
-            value_end: end,
-            delete: true,
-        });
+        self.ops.push(Op { key_end: end, value_end: end, delete: true });
     }
 
     /// The number of operations.
@@ -188,38 +170,23 @@ impl WriteBatch {
     /// When there is no such operation.
     #[must_use]
     pub fn op(&self, position: usize) -> (&[u8], Option<&[u8]>) {
-        let start = position
-            .checked_sub(1)
-            .map_or(0, |before| self.ops[before].value_end);
-        let Op {
-            key_end,
-            value_end,
-            delete,
-        } = self.ops[position];
-        (
-            &self.buffer[start..key_end],
-            (!delete).then(|| &self.buffer[key_end..value_end]),
-        )
+        let start = position.checked_sub(1).map_or(0, |before| self.ops[before].value_end);
+        let Op { key_end, value_end, delete } = self.ops[position];
+        (&self.buffer[start..key_end], (!delete).then(|| &self.buffer[key_end..value_end]))
     }
 
     /// Key and new value (`None`: deleted) of each operation, in order.
     #[must_use]
     pub fn into_ops(self) -> Vec<(Bytes, Option<Bytes>)> {
-        let buffer = self.buffer.freeze();
+        let buffer = Bytes::from(self.buffer);
         let mut start = 0;
         self.ops
             .iter()
-            .map(
-                |&Op {
-                     key_end,
-                     value_end,
-                     delete,
-                 }| {
-                    let key = buffer.slice(start..key_end);
-                    start = value_end;
-                    (key, (!delete).then(|| buffer.slice(key_end..value_end)))
-                },
-            )
+            .map(|&Op { key_end, value_end, delete }| {
+                let key = buffer.slice(start..key_end);
+                start = value_end;
+                (key, (!delete).then(|| buffer.slice(key_end..value_end)))
+            })
             .collect()
     }
 }

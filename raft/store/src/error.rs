@@ -59,9 +59,6 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn corrupt(region_id: u64, what: impl Into<Cow<'static, str>>) -> StoreError {
-        StoreError::Corrupt {
-            region_id,
-            what: what.into(),
-        }
+        StoreError::Corrupt { region_id, what: what.into() }
     }
 }

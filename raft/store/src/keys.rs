@@ -188,19 +188,13 @@ pub fn data(cf: Cf, key: &[u8]) -> DataKey {
 /// `end` is empty.
 #[must_use]
 pub fn data_end(cf: Cf, end: &[u8]) -> DataKey {
-    if end.is_empty() {
-        DataKey::from_slice(cf.end())
-    } else {
-        data(cf, end)
-    }
+    if end.is_empty() { DataKey::from_slice(cf.end()) } else { data(cf, end) }
 }
 
 /// The column family and user key in a database key; `None` when it is not of user data.
 #[must_use]
 pub fn decode_data(key: &[u8]) -> Option<(Cf, &[u8])> {
-    Cf::ALL
-        .iter()
-        .find_map(|&cf| Some((cf, key.strip_prefix(cf.prefix())?)))
+    Cf::ALL.iter().find_map(|&cf| Some((cf, key.strip_prefix(cf.prefix())?)))
 }
 
 #[cfg(test)]
@@ -213,10 +207,7 @@ mod tests {
     fn bytes_are_as_in_the_table() {
         let region = [1, 2, 3, 4, 5, 6, 7, 8];
         let key = |head: &[u8], tail: &[u8]| [head, &region, tail].concat();
-        assert_eq!(
-            raft_log(REGION_ID, 0x1_0002).to_vec(),
-            key(&[1, 2], &[1, 0, 0, 0, 0, 0, 1, 0, 2])
-        );
+        assert_eq!(raft_log(REGION_ID, 0x1_0002).to_vec(), key(&[1, 2], &[1, 0, 0, 0, 0, 0, 1, 0, 2]));
         assert_eq!(raft_state(REGION_ID).to_vec(), key(&[1, 2], &[2]));
         assert_eq!(apply_state(REGION_ID).to_vec(), key(&[1, 2], &[3]));
         assert_eq!(region_state(REGION_ID).to_vec(), key(&[1, 3], &[1]));
@@ -231,10 +222,7 @@ mod tests {
     fn what_is_encoded_decodes() {
         for region in [0, 1, REGION_ID, u64::MAX] {
             for index in [0, 6, u64::MAX] {
-                assert_eq!(
-                    decode(&raft_log(region, index)),
-                    Some(Key::RaftLog { region, index })
-                );
+                assert_eq!(decode(&raft_log(region, index)), Some(Key::RaftLog { region, index }));
             }
             assert_eq!(decode(&raft_state(region)), Some(Key::RaftState { region }));
             assert_eq!(decode(&apply_state(region)), Some(Key::ApplyState { region }));

@@ -31,10 +31,7 @@ fn fingerprint(key: &[u8]) -> u64 {
 impl Overlay {
     /// An empty batch with room for `bytes` bytes of keys and values.
     pub(crate) fn with_capacity(bytes: usize) -> Overlay {
-        Overlay {
-            batch: WriteBatch::with_capacity(bytes),
-            fingerprints: SmallVec::new(),
-        }
+        Overlay { batch: WriteBatch::with_capacity(bytes), fingerprints: SmallVec::new() }
     }
 
     /// The number of writes.
@@ -62,12 +59,7 @@ impl Overlay {
     /// The value of `key`: the last one in the batch, or else the one below it.
     pub(crate) fn get(&self, engine: &impl Engine, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let wanted = fingerprint(key);
-        for (position, _) in self
-            .fingerprints
-            .iter()
-            .enumerate()
-            .rev()
-            .filter(|(_, found)| **found == wanted)
+        for (position, _) in self.fingerprints.iter().enumerate().rev().filter(|(_, found)| **found == wanted)
         {
             let (found, value) = self.batch.op(position);
             if found == key {

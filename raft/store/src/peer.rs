@@ -50,35 +50,16 @@ struct Unsynced {
     messages: Vec<Message>,
 }
 
-/// What an input did to the databases.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Written {
-    /// The last write to the raft database that something waits for.
-    pub(crate) raft: Option<WriteSeq>,
-    /// Whether something was applied.
-    pub(crate) kv: bool,
-}
-
 impl Peer {
     /// The replica of `region` that the databases hold.
     pub(crate) fn load(engine: &impl Engine, config: &Config, region: Region) -> Result<Peer, StoreError> {
         let region_id = region.id;
-        let meta = region
-            .peers
-            .iter()
-            .copied()
-            .find(|peer| peer.store_id == config.store_id);
+        let meta = region.peers.iter().copied().find(|peer| peer.store_id == config.store_id);
         let meta = meta.ok_or_else(|| StoreError::corrupt(region_id, "no peer on this store"))?;
         let storage = PeerStorage::load(engine, region)?;
         let raft_config = config.raft(region_id, &meta, storage.applied_index());
-        let raw = RawNode::new(
-            &raft_config,
-            &StorageView {
-                storage: &storage,
-                engine,
-            },
-        )
-        .map_err(|source| StoreError::Raft { region_id, source })?;
+        let raw = RawNode::new(&raft_config, &StorageView { storage: &storage, engine })
+            .map_err(|source| StoreError::Raft { region_id, source })?;
         Ok(Peer {
             meta,
             raw,
@@ -117,9 +98,7 @@ impl Peer {
 
     /// The tick at which the replica will act of its own accord.
     pub(crate) fn due(&self) -> u64 {
-        self.ticked
-            .saturating_add(1)
-            .saturating_add(self.raw.idle_ticks())
+        self.ticked.saturating_add(1).saturating_add(self.raw.idle_ticks())
     }
 
     /// Gives raft the ticks up to `tick`.
@@ -130,8 +109,7 @@ impl Peer {
     pub(crate) fn catch_up(&mut self, tick: u64) {
         let missed = tick.saturating_sub(self.ticked);
         if missed > 0 {
-            self.raw
-                .tick_many(missed.min(self.raw.idle_ticks().saturating_add(1)));
+            self.raw.tick_many(missed.min(self.raw.idle_ticks().saturating_add(1)));
             self.ticked = tick;
         }
     }
@@ -172,21 +150,14 @@ impl Peer {
             leader: self.raw.leader().and_then(|leader| self.find_peer(leader)),
         };
         check_proposal(header, request, &replica)?;
-        let entry = self
-            .raw
-            .propose(Bytes::from(request.encode_to_vec()))
-            .map_err(RequestError::Refused)?;
+        let entry = self.raw.propose(Bytes::from(request.encode_to_vec())).map_err(RequestError::Refused)?;
         self.proposals.push(entry, id);
         Ok(())
     }
 
     /// Every write to the raft database up to `up_to` is durable.
     pub(crate) fn on_synced(&mut self, env: &mut impl Transport, up_to: WriteSeq) {
-        while self
-            .unsynced
-            .front()
-            .is_some_and(|unsynced| unsynced.seq <= up_to)
-        {
+        while self.unsynced.front().is_some_and(|unsynced| unsynced.seq <= up_to) {
             let Some(Unsynced { number, messages, .. }) = self.unsynced.pop_front() else {
                 return;
             };
@@ -195,53 +166,44 @@ impl Peer {
         }
     }
 
-    /// Does what raft has ready, until it has nothing.
-    pub(crate) fn handle_ready(&mut self, env: &mut impl Env) -> Result<Written, StoreError> {
-        let mut written = Written::default();
+    /// Does what raft has ready, until it has nothing. Each write that something waits for goes into
+    /// `waiting`. True when something was applied.
+    pub(crate) fn handle_ready(
+        &mut self,
+        env: &mut impl Env,
+        waiting: &mut VecDeque<(WriteSeq, u64)>,
+    ) -> Result<bool, StoreError> {
+        let (mut written, mut applied) = (false, false);
         while self.raw.has_ready() {
             let mut ready = self.raw.ready();
             if let Some(seq) = self.persist(env, &mut ready)? {
-                written.raft = Some(seq);
+                waiting.push_back((seq, self.region().id));
+                written = true;
             }
             self.send_all(env, ready.messages);
             if let Some(last) = ready.committed_entries.last() {
                 let term = self.raw.term();
-                apply(
-                    env,
-                    &mut self.storage,
-                    &mut self.proposals,
-                    term,
-                    &ready.committed_entries,
-                )?;
+                apply(env, &mut self.storage, &mut self.proposals, term, &ready.committed_entries)?;
                 self.raw.on_applied(last.index);
-                written.kv = true;
+                applied = true;
             }
         }
-        if written.raft.is_some() {
+        if written {
             env.sync(Db::Raft)?;
         }
-        Ok(written)
+        Ok(applied)
     }
 
     /// Writes what must be durable before the ready's promises leave, and lets them wait for it: or for
     /// an earlier write, or for nothing. Gives the number of the write, if there was one.
     fn persist(&mut self, env: &mut impl Env, ready: &mut Ready) -> Result<Option<WriteSeq>, StoreError> {
         let messages = std::mem::take(&mut ready.persisted_messages);
-        let bytes = ready
-            .entries
-            .iter()
-            .map(|entry| entry.data.len() + 64)
-            .sum::<usize>()
-            + 64;
+        let bytes = ready.entries.iter().map(|entry| entry.data.len() + 64).sum::<usize>() + 64;
         let mut batch = WriteBatch::with_capacity(if ready.must_sync { bytes } else { 0 });
         self.storage.save_ready_state(ready, &mut batch);
         if !batch.is_empty() {
             let seq = env.write(Db::Raft, batch)?;
-            self.unsynced.push_back(Unsynced {
-                seq,
-                number: ready.number,
-                messages,
-            });
+            self.unsynced.push_back(Unsynced { seq, number: ready.number, messages });
             return Ok(Some(seq));
         }
         match self.unsynced.back_mut() {

@@ -60,16 +60,9 @@ impl PeerStorage {
             .ok_or_else(|| missing("no raft state"))?;
         let apply_state = read_message::<RaftApplyState>(engine, Db::Kv, &keys::apply_state(id), id)?
             .ok_or_else(|| missing("no apply state"))?;
-        let storage = PeerStorage {
-            region,
-            raft_state,
-            apply_state,
-        };
-        let (truncated, applied, last) = (
-            storage.truncated().index,
-            storage.applied_index(),
-            storage.raft_state.last_index,
-        );
+        let storage = PeerStorage { region, raft_state, apply_state };
+        let (truncated, applied, last) =
+            (storage.truncated().index, storage.applied_index(), storage.raft_state.last_index);
         // An entry is applied only once it is durable in the log, so the kv database cannot be ahead.
         if truncated > applied || applied > last {
             return Err(StoreError::corrupt(
@@ -109,10 +102,7 @@ impl PeerStorage {
     #[must_use]
     pub fn truncated(&self) -> EntryId {
         let truncated = self.apply_state.truncated_state.unwrap_or_default();
-        EntryId {
-            term: truncated.term,
-            index: truncated.index,
-        }
+        EntryId { term: truncated.term, index: truncated.index }
     }
 
     /// Puts into `batch` what must be durable before the promises of `ready` may leave.
@@ -166,16 +156,9 @@ impl PeerStorage {
     fn conf_state(&self) -> ConfState {
         let ids = |learner: bool| {
             let peers = self.region.peers.iter();
-            peers
-                .filter(|peer| (peer.role() == PeerRole::Learner) == learner)
-                .map(|peer| peer.id)
-                .collect()
+            peers.filter(|peer| (peer.role() == PeerRole::Learner) == learner).map(|peer| peer.id).collect()
         };
-        ConfState {
-            voters: ids(false),
-            learners: ids(true),
-            ..ConfState::default()
-        }
+        ConfState { voters: ids(false), learners: ids(true), ..ConfState::default() }
     }
 }
 
@@ -206,10 +189,7 @@ impl<E: Engine> StorageView<'_, E> {
             return Err(StorageError::Compacted { index: low, first });
         }
         if high > last + 1 {
-            return Err(StorageError::Unavailable {
-                index: high - 1,
-                last,
-            });
+            return Err(StorageError::Unavailable { index: high - 1, last });
         }
         Ok(())
     }

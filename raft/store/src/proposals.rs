@@ -47,9 +47,7 @@ mod tests {
     }
 
     fn resolve(proposals: &mut Proposals, entry: EntryId) -> Vec<(u64, bool)> {
-        std::iter::from_fn(|| proposals.resolve(entry))
-            .map(|(request, own)| (request.0, own))
-            .collect()
+        std::iter::from_fn(|| proposals.resolve(entry)).map(|(request, own)| (request.0, own)).collect()
     }
 
     #[test]
@@ -71,10 +69,7 @@ mod tests {
         }
         assert_eq!(resolve(&mut proposals, id(2, 10)), [(1, true)]);
         // (2, 12) has a higher index, but after an entry of term 5 nothing of term 2 can follow.
-        assert_eq!(
-            resolve(&mut proposals, id(5, 11)),
-            [(2, false), (3, false), (4, true)]
-        );
+        assert_eq!(resolve(&mut proposals, id(5, 11)), [(2, false), (3, false), (4, true)]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::engine::{Db, Engine, Env, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
 use crate::keys::{self, Key};
-use crate::peer::{Peer, Written};
+use crate::peer::Peer;
 use crate::peer_storage::read_message;
 use crate::timers::{NEVER, Timers};
 use crate::validate::{RequestError, check_store};
@@ -70,13 +70,7 @@ impl Store {
     /// Dropped, unless it is for this store and for the replica of the region that lives here now.
     pub fn on_raft_message(&mut self, env: &mut impl Env, now_ns: u64, message: RaftMessage) {
         self.input(|store| {
-            let RaftMessage {
-                region_id,
-                from_peer,
-                to_peer: Some(to),
-                message: Some(message),
-                ..
-            } = message
+            let RaftMessage { region_id, from_peer, to_peer: Some(to), message: Some(message), .. } = message
             else {
                 return Ok(());
             };
@@ -141,18 +135,14 @@ impl Store {
         });
     }
 
-    /// When [`on_timer`](Store::on_timer) should be called: nanoseconds on the store's own clock. `None`
-    /// while nothing is due, or the store stopped.
+    /// When [`on_timer`](Store::on_timer) should be called: nanoseconds on the store's own clock. A time
+    /// that is past means now. `None` while nothing is due, or the store stopped.
     ///
     /// An input may move it to an earlier time, and a caller must look again then. When it moves to a
     /// later one, a call at the old time does no harm.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.failed.is_some() {
-            None
-        } else {
-            self.timers.next_deadline()
-        }
+        if self.failed.is_some() { None } else { self.timers.next_deadline() }
     }
 
     /// An operator asks the replica of `region_id` to start an election. Nothing happens when there is
@@ -217,15 +207,11 @@ impl Store {
         self.touched.push(region_id);
         peer.catch_up(tick);
         act(peer, env);
-        let Written { raft, kv } = peer.handle_ready(env)?;
+        let applied = peer.handle_ready(env, &mut self.unsynced)?;
         let due = peer.due();
         self.timers.schedule(region_id, &mut peer.queued, due);
-        if let Some(seq) = raft {
-            self.unsynced.push_back((seq, region_id));
-        }
-        if kv {
-            self.timers
-                .schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
+        if applied {
+            self.timers.schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
         }
         Ok(true)
     }
@@ -243,8 +229,7 @@ impl Store {
             batch.delete(&keys::PREPARE_BOOTSTRAP);
             env.write(Db::Kv, batch)?;
             self.bootstrapping = false;
-            self.timers
-                .schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
+            self.timers.schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
         }
         let mut regions = SmallVec::<[u64; 4]>::new();
         while let Some(&(_, region)) = self.unsynced.front().filter(|(seq, _)| *seq <= up_to) {
@@ -277,17 +262,12 @@ pub(crate) fn check_ident(engine: &impl Engine, config: &Config) -> Result<Optio
 /// out.
 fn load_peers(engine: &impl Engine, config: &Config) -> Result<OrdMap<u64, Arc<Peer>>, StoreError> {
     let mut states = Vec::new();
-    engine.scan(
-        Db::Kv,
-        &keys::REGION_STATE_START,
-        &keys::REGION_STATE_END,
-        &mut |key, value| {
-            if let Some(Key::RegionState { region }) = keys::decode(key) {
-                states.push((region, Bytes::clone(value)));
-            }
-            true
-        },
-    )?;
+    engine.scan(Db::Kv, &keys::REGION_STATE_START, &keys::REGION_STATE_END, &mut |key, value| {
+        if let Some(Key::RegionState { region }) = keys::decode(key) {
+            states.push((region, Bytes::clone(value)));
+        }
+        true
+    })?;
     let mut peers = OrdMap::new();
     for (region_id, state) in states {
         let state = RegionLocalState::decode(state)
@@ -299,10 +279,7 @@ fn load_peers(engine: &impl Engine, config: &Config) -> Result<OrdMap<u64, Arc<P
                 peers.insert(region_id, Arc::new(Peer::load(engine, config, region)?));
             }
             _ => {
-                return Err(StoreError::corrupt(
-                    region_id,
-                    format!("bad region state {peer_state:?}"),
-                ));
+                return Err(StoreError::corrupt(region_id, format!("bad region state {peer_state:?}")));
             }
         }
     }

@@ -35,10 +35,7 @@ impl Engine for MapEngine {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError> {
-        let mut pairs = self
-            .pairs
-            .iter()
-            .filter(|((of, key), _)| *of == db && start <= key && key < end);
+        let mut pairs = self.pairs.iter().filter(|((of, key), _)| *of == db && start <= key && key < end);
         let _ = pairs.all(|((_, key), value)| visit(key, value));
         Ok(())
     }

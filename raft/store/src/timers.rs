@@ -27,21 +27,12 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new(opened_ns: u64, interval_ns: u64) -> Timers {
-        Timers {
-            opened_ns,
-            interval_ns,
-            tick: 0,
-            queue: OrdSet::new(),
-            kv_sync: NEVER,
-            next: NEVER,
-        }
+        Timers { opened_ns, interval_ns, tick: 0, queue: OrdSet::new(), kv_sync: NEVER, next: NEVER }
     }
 
     /// The tick at `now_ns`.
     pub(crate) fn tick_at(&mut self, now_ns: u64) -> u64 {
-        self.tick = self
-            .tick
-            .max(now_ns.saturating_sub(self.opened_ns) / self.interval_ns);
+        self.tick = self.tick.max(now_ns.saturating_sub(self.opened_ns) / self.interval_ns);
         self.tick
     }
 
@@ -90,11 +81,7 @@ impl Timers {
     }
 
     fn update_next(&mut self) {
-        self.next = self
-            .queue
-            .get_min()
-            .map_or(NEVER, |&(at, _)| at)
-            .min(self.kv_sync);
+        self.next = self.queue.get_min().map_or(NEVER, |&(at, _)| at).min(self.kv_sync);
     }
 }
 

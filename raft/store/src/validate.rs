@@ -78,10 +78,7 @@ impl From<RequestError> for errorpb::Error {
         let reason = match error {
             RequestError::StoreNotMatch { request, actual } => {
                 let (request_store_id, actual_store_id) = (request, actual);
-                Some(Reason::StoreNotMatch(errorpb::StoreNotMatch {
-                    request_store_id,
-                    actual_store_id,
-                }))
+                Some(Reason::StoreNotMatch(errorpb::StoreNotMatch { request_store_id, actual_store_id }))
             }
             RequestError::RegionNotFound { region_id } => {
                 Some(Reason::RegionNotFound(errorpb::RegionNotFound { region_id }))
@@ -90,9 +87,9 @@ impl From<RequestError> for errorpb::Error {
                 Some(Reason::NotLeader(errorpb::NotLeader { region_id, leader }))
             }
             RequestError::StaleCommand => Some(Reason::StaleCommand(errorpb::StaleCommand {})),
-            RequestError::EpochNotMatch { region } => Some(Reason::EpochNotMatch(errorpb::EpochNotMatch {
-                current_regions: vec![*region],
-            })),
+            RequestError::EpochNotMatch { region } => {
+                Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions: vec![*region] }))
+            }
             RequestError::KeyNotInRegion(key) => Some(Reason::KeyNotInRegion(*key)),
             RequestError::PeerNotMatch { .. }
             | RequestError::NoCommand
@@ -107,15 +104,9 @@ impl From<RequestError> for errorpb::Error {
 impl RequestError {
     /// The answer to the refused request. `term` is the replica's, 0 where there is none.
     pub(crate) fn into_response(self, term: u64) -> RaftCmdResponse {
-        let header = RaftResponseHeader {
-            error: Some(self.into()),
-            current_term: term,
-            ..Default::default()
-        };
-        RaftCmdResponse {
-            header: Some(header),
-            ..Default::default()
-        }
+        let header =
+            RaftResponseHeader { error: Some(self.into()), current_term: term, ..Default::default() };
+        RaftCmdResponse { header: Some(header), ..Default::default() }
     }
 }
 
@@ -131,14 +122,7 @@ pub(crate) struct Replica<'a> {
 /// Whether the request is for the store `store_id`.
 pub(crate) fn check_store(header: &RaftRequestHeader, store_id: u64) -> Result<(), RequestError> {
     let request = header.peer.map_or(0, |peer| peer.store_id);
-    if request == store_id {
-        Ok(())
-    } else {
-        Err(RequestError::StoreNotMatch {
-            request,
-            actual: store_id,
-        })
-    }
+    if request == store_id { Ok(()) } else { Err(RequestError::StoreNotMatch { request, actual: store_id }) }
 }
 
 /// Whether `replica` may propose the request.
@@ -148,17 +132,11 @@ pub(crate) fn check_proposal(
     replica: &Replica<'_>,
 ) -> Result<(), RequestError> {
     if !replica.is_leader {
-        return Err(RequestError::NotLeader {
-            region_id: replica.region.id,
-            leader: replica.leader,
-        });
+        return Err(RequestError::NotLeader { region_id: replica.region.id, leader: replica.leader });
     }
     let peer_id = header.peer.map_or(0, |peer| peer.id);
     if peer_id != replica.peer_id {
-        return Err(RequestError::PeerNotMatch {
-            request: peer_id,
-            actual: replica.peer_id,
-        });
+        return Err(RequestError::PeerNotMatch { request: peer_id, actual: replica.peer_id });
     }
     // One term behind is what a sender knows right after an election that changed nothing for it.
     if header.term != 0 && replica.term > header.term.saturating_add(1) {
@@ -176,10 +154,7 @@ pub(crate) fn check_commands(request: &RaftCmdRequest, region: &Region) -> Resul
     if request.requests.is_empty() {
         return Err(RequestError::NoCommand);
     }
-    request
-        .requests
-        .iter()
-        .try_for_each(|request| check_command(request, region))
+    request.requests.iter().try_for_each(|request| check_command(request, region))
 }
 
 /// Compares the parts of the epoch that the command depends on. Data commands depend on the range,
@@ -188,25 +163,14 @@ fn check_epoch(request: &RaftCmdRequest, region: &Region) -> Result<(), RequestE
     use admin_request::Command;
     let (version, conf_ver) = match &request.admin_request {
         None => (true, false),
-        Some(AdminRequest {
-            command: Some(Command::ChangePeer(_)),
-        }) => (false, true),
-        Some(AdminRequest {
-            command: Some(Command::Split(_) | Command::TransferLeader(_)),
-        }) => (true, true),
-        Some(AdminRequest {
-            command: Some(Command::CompactLog(_)) | None,
-        }) => (false, false),
+        Some(AdminRequest { command: Some(Command::ChangePeer(_)) }) => (false, true),
+        Some(AdminRequest { command: Some(Command::Split(_) | Command::TransferLeader(_)) }) => (true, true),
+        Some(AdminRequest { command: Some(Command::CompactLog(_)) | None }) => (false, false),
     };
-    let theirs = request
-        .header
-        .and_then(|header| header.region_epoch)
-        .unwrap_or_default();
+    let theirs = request.header.and_then(|header| header.region_epoch).unwrap_or_default();
     let ours = region.region_epoch.unwrap_or_default();
     if version && theirs.version != ours.version || conf_ver && theirs.conf_ver != ours.conf_ver {
-        return Err(RequestError::EpochNotMatch {
-            region: Box::new(region.clone()),
-        });
+        return Err(RequestError::EpochNotMatch { region: Box::new(region.clone()) });
     }
     Ok(())
 }

@@ -29,22 +29,10 @@ fn open(env: &mut MemEnv) -> Result<Store, StoreError> {
 fn the_first_region_starts_at_index_and_term_5() {
     let mut env = MemEnv::default();
     bootstrap(&mut env);
-    assert_eq!(
-        read(&env, Db::Kv, &keys::STORE_IDENT),
-        Some(StoreIdent {
-            cluster_id: 1,
-            store_id: 1
-        })
-    );
-    assert_eq!(
-        read::<Region>(&env, Db::Kv, &keys::PREPARE_BOOTSTRAP),
-        Some(first_region(3))
-    );
+    assert_eq!(read(&env, Db::Kv, &keys::STORE_IDENT), Some(StoreIdent { cluster_id: 1, store_id: 1 }));
+    assert_eq!(read::<Region>(&env, Db::Kv, &keys::PREPARE_BOOTSTRAP), Some(first_region(3)));
     let state: RegionLocalState = read(&env, Db::Kv, &keys::region_state(REGION)).unwrap();
-    assert_eq!(
-        (state.state(), state.region),
-        (PeerState::Normal, Some(first_region(3)))
-    );
+    assert_eq!((state.state(), state.region), (PeerState::Normal, Some(first_region(3))));
     let apply: RaftApplyState = read(&env, Db::Kv, &keys::apply_state(REGION)).unwrap();
     let truncated = apply.truncated_state.unwrap();
     assert_eq!((apply.applied_index, truncated.index, truncated.term), (5, 5, 5));
@@ -55,10 +43,7 @@ fn the_first_region_starts_at_index_and_term_5() {
 
     let store = open(&mut env).unwrap();
     let peer = store.peer(REGION).unwrap();
-    assert_eq!(
-        (peer.peer_id(), peer.raft().term(), peer.raft().last().index),
-        (10, 5, 5)
-    );
+    assert_eq!((peer.peer_id(), peer.raft().term(), peer.raft().last().index), (10, 5, 5));
     assert_eq!(peer.raft().voters(), [10, 20, 30]);
 }
 
@@ -68,10 +53,7 @@ fn a_second_bootstrap_changes_nothing() {
     bootstrap(&mut env);
     let before = env.clone();
     bootstrap(&mut env);
-    assert_eq!(
-        (env.raft.written, env.kv.written),
-        (before.raft.written, before.kv.written)
-    );
+    assert_eq!((env.raft.written, env.kv.written), (before.raft.written, before.kv.written));
 
     // Nor does it to a store that has been running.
     let mut cluster = Cluster::led(3);
@@ -79,10 +61,7 @@ fn a_second_bootstrap_changes_nothing() {
     let mut env = cluster.nodes[&1].env.clone();
     let before = env.clone();
     bootstrap(&mut env);
-    assert_eq!(
-        (env.raft.visible, env.kv.visible),
-        (before.raft.visible, before.kv.visible)
-    );
+    assert_eq!((env.raft.visible, env.kv.visible), (before.raft.visible, before.kv.visible));
 }
 
 #[test]
@@ -154,31 +133,13 @@ fn databases_of_nobody_or_somebody_else_are_refused() {
     let mut env = MemEnv::default();
     assert_eq!(open(&mut env).unwrap_err(), StoreError::NotBootstrapped);
     bootstrap(&mut env);
-    let wrong = StoreError::WrongStore {
-        cluster_id: 1,
-        store_id: 1,
-    };
-    for other in [
-        Config::new(2),
-        Config {
-            cluster_id: 2,
-            ..Config::new(1)
-        },
-    ] {
+    let wrong = StoreError::WrongStore { cluster_id: 1, store_id: 1 };
+    for other in [Config::new(2), Config { cluster_id: 2, ..Config::new(1) }] {
         assert_eq!(Store::open(&mut env, other.clone(), 0).unwrap_err(), wrong);
-        assert_eq!(
-            Store::bootstrap(&mut env, &other, &first_region(3)).unwrap_err(),
-            wrong
-        );
+        assert_eq!(Store::bootstrap(&mut env, &other, &first_region(3)).unwrap_err(), wrong);
     }
-    let bad = Config {
-        tick_interval_ns: 0,
-        ..Config::new(1)
-    };
-    assert!(matches!(
-        Store::open(&mut env, bad, 0),
-        Err(StoreError::Config(_))
-    ));
+    let bad = Config { tick_interval_ns: 0, ..Config::new(1) };
+    assert!(matches!(Store::open(&mut env, bad, 0), Err(StoreError::Config(_))));
 }
 
 #[test]
@@ -186,10 +147,7 @@ fn tombstones_do_not_come_back() {
     let mut env = MemEnv::default();
     bootstrap(&mut env);
     let mut batch = WriteBatch::new();
-    let state = RegionLocalState {
-        state: PeerState::Tombstone as i32,
-        region: Some(first_region(3)),
-    };
+    let state = RegionLocalState { state: PeerState::Tombstone as i32, region: Some(first_region(3)) };
     batch.put_message(&keys::region_state(REGION), &state);
     env.write(Db::Kv, batch).unwrap();
     bootstrap(&mut env);
@@ -201,54 +159,25 @@ fn a_store_hosts_every_region_that_its_databases_hold() {
     let mut env = MemEnv::default();
     bootstrap(&mut env);
     // A second region, as a split would leave it.
-    let second = Region {
-        id: 9,
-        start_key: "m".into(),
-        ..first_region(3)
-    };
+    let second = Region { id: 9, start_key: "m".into(), ..first_region(3) };
     let copy = |env: &mut MemEnv, db, from: &[u8], to: &[u8]| {
         let value = env.get(db, from).unwrap().unwrap();
         let mut batch = WriteBatch::new();
         batch.put(to, &value);
         env.write(db, batch).unwrap();
     };
-    copy(
-        &mut env,
-        Db::Raft,
-        &keys::raft_state(REGION),
-        &keys::raft_state(9),
-    );
-    copy(
-        &mut env,
-        Db::Kv,
-        &keys::apply_state(REGION),
-        &keys::apply_state(9),
-    );
+    copy(&mut env, Db::Raft, &keys::raft_state(REGION), &keys::raft_state(9));
+    copy(&mut env, Db::Kv, &keys::apply_state(REGION), &keys::apply_state(9));
     let mut batch = WriteBatch::new();
-    batch.put_message(
-        &keys::region_state(9),
-        &RegionLocalState {
-            state: 0,
-            region: Some(second),
-        },
-    );
+    batch.put_message(&keys::region_state(9), &RegionLocalState { state: 0, region: Some(second) });
     env.write(Db::Kv, batch).unwrap();
 
     let mut store = open(&mut env).unwrap();
     let regions: Vec<u64> = store.peers().map(|peer| peer.region().id).collect();
-    assert_eq!(
-        (regions.as_slice(), store.touched()),
-        ([1, 9].as_slice(), [1, 9].as_slice())
-    );
+    assert_eq!((regions.as_slice(), store.touched()), ([1, 9].as_slice(), [1, 9].as_slice()));
     store.campaign(&mut env, 0, 9);
     assert_eq!(store.touched(), [9]);
-    assert_eq!(
-        (
-            store.peer(1).unwrap().raft().term(),
-            store.peer(9).unwrap().raft().term()
-        ),
-        (5, 6)
-    );
+    assert_eq!((store.peer(1).unwrap().raft().term(), store.peer(9).unwrap().raft().term()), (5, 6));
     // Both wait for the same sync, and both of their votes leave after it.
     store.campaign(&mut env, 0, 1);
     assert!(env.sent.is_empty());

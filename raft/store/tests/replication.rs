@@ -13,19 +13,12 @@ use raftstore::proto::raft_cmdpb::{GetResponse, response::Result as Answer};
 use raftstore::{Db, EngineError, StoreError, keys};
 
 fn value(value: &'static str) -> Answer {
-    Answer::Get(GetResponse {
-        value: Some(value.into()),
-    })
+    Answer::Get(GetResponse { value: Some(value.into()) })
 }
 
 /// The kinds of the messages that a store has sent and nobody took away.
 fn sent(cluster: &Cluster, id: u64) -> Vec<MessageType> {
-    cluster.nodes[&id]
-        .env
-        .sent
-        .iter()
-        .map(|message| message.message.as_ref().unwrap().msg_type())
-        .collect()
+    cluster.nodes[&id].env.sent.iter().map(|message| message.message.as_ref().unwrap().msg_type()).collect()
 }
 
 #[test]
@@ -33,10 +26,7 @@ fn what_is_acknowledged_is_everywhere() {
     let mut cluster = Cluster::led(3);
     cluster.execute(1, vec![put("a", "1"), append("b", "2")]);
     cluster.execute(1, vec![append("b", "3")]);
-    assert_eq!(
-        cluster.execute(1, vec![get("a"), get("b")]),
-        [value("1"), value("23")]
-    );
+    assert_eq!(cluster.execute(1, vec![get("a"), get("b")]), [value("1"), value("23")]);
     cluster.run(1_000);
     for id in 1..=3 {
         assert_eq!(cluster.value(id, "a").as_deref(), Some("1"));
@@ -62,10 +52,7 @@ fn a_vote_leaves_after_it_is_durable() {
     cluster.finish_sync(2, Db::Raft);
     assert_eq!(sent(&cluster, 2), [MessageType::MsgRequestVoteResponse]);
     let state = &cluster.nodes[&2].env.raft.durable[&keys::raft_state(REGION)[..]];
-    assert_eq!(
-        *state,
-        cluster.nodes[&2].env.raft.visible[&keys::raft_state(REGION)[..]]
-    );
+    assert_eq!(*state, cluster.nodes[&2].env.raft.visible[&keys::raft_state(REGION)[..]]);
 }
 
 #[test]
@@ -113,20 +100,11 @@ fn promises_leave_in_order_once_each_is_durable() {
     assert_eq!(sent(&cluster, 2), []);
     let written = cluster.nodes[&2].env.raft.written;
     let indexes = |cluster: &Cluster| -> Vec<u64> {
-        cluster.nodes[&2]
-            .env
-            .sent
-            .iter()
-            .map(|message| message.message.as_ref().unwrap().index)
-            .collect()
+        cluster.nodes[&2].env.sent.iter().map(|message| message.message.as_ref().unwrap().index).collect()
     };
-    cluster.with(2, |store, env, now| {
-        store.on_synced(env, now, Db::Raft, written - 2)
-    });
+    cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written - 2));
     assert_eq!(indexes(&cluster), [7]);
-    cluster.with(2, |store, env, now| {
-        store.on_synced(env, now, Db::Raft, written - 2)
-    });
+    cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written - 2));
     assert_eq!(indexes(&cluster), [7]);
     cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written));
     assert_eq!(indexes(&cluster), [7, 8, 9]);
@@ -145,10 +123,7 @@ fn an_answer_without_a_write_waits_for_the_writes_before_it() {
     cluster.deliver_from(1);
     assert_eq!(sent(&cluster, 2), []);
     cluster.finish_sync(2, Db::Raft);
-    assert_eq!(
-        sent(&cluster, 2),
-        [MessageType::MsgAppendResponse, MessageType::MsgHeartbeatResponse]
-    );
+    assert_eq!(sent(&cluster, 2), [MessageType::MsgAppendResponse, MessageType::MsgHeartbeatResponse]);
     // With nothing pending, the answer leaves at once.
     cluster.settle();
     cluster.now += 200 * common::MS;
@@ -200,25 +175,10 @@ fn messages_for_others_are_dropped() {
     cluster.campaign(1);
     cluster.finish_sync(1, Db::Raft);
     let good = cluster.nodes[&1].env.sent[0].clone();
-    assert_eq!(
-        good.to_peer,
-        Some(Peer {
-            id: 20,
-            store_id: 2,
-            role: 0
-        })
-    );
+    assert_eq!(good.to_peer, Some(Peer { id: 20, store_id: 2, role: 0 }));
     let mut cases = vec![good.clone(); 6];
-    cases[0].to_peer = Some(Peer {
-        id: 20,
-        store_id: 3,
-        role: 0,
-    });
-    cases[1].to_peer = Some(Peer {
-        id: 21,
-        store_id: 2,
-        role: 0,
-    });
+    cases[0].to_peer = Some(Peer { id: 20, store_id: 3, role: 0 });
+    cases[1].to_peer = Some(Peer { id: 21, store_id: 2, role: 0 });
     cases[2].region_id = 2;
     cases[3].to_peer = None;
     cases[4].message = None;
@@ -237,22 +197,8 @@ fn messages_say_who_speaks_of_which_region() {
     cluster.request(1, vec![put("k", "v")]);
     let message = &cluster.nodes[&1].env.sent[1];
     assert_eq!(message.region_id, REGION);
-    assert_eq!(
-        message.from_peer,
-        Some(Peer {
-            id: 10,
-            store_id: 1,
-            role: 0
-        })
-    );
-    assert_eq!(
-        message.to_peer,
-        Some(Peer {
-            id: 30,
-            store_id: 3,
-            role: 0
-        })
-    );
+    assert_eq!(message.from_peer, Some(Peer { id: 10, store_id: 1, role: 0 }));
+    assert_eq!(message.to_peer, Some(Peer { id: 30, store_id: 3, role: 0 }));
     assert_eq!(message.region_epoch, first_region(3).region_epoch);
     assert!(!message.is_tombstone);
 }
@@ -264,11 +210,7 @@ fn who_is_unknown_is_answered_where_it_wrote_from() {
     cluster.campaign(1);
     cluster.finish_sync(1, Db::Raft);
     let mut message = cluster.nodes[&1].env.sent[0].clone();
-    let stranger = Peer {
-        id: 40,
-        store_id: 4,
-        role: 0,
-    };
+    let stranger = Peer { id: 40, store_id: 4, role: 0 };
     message.from_peer = Some(stranger);
     message.message.as_mut().unwrap().from = 40;
     cluster.with(2, |store, env, now| store.on_raft_message(env, now, message));
@@ -293,15 +235,8 @@ fn a_broken_database_stops_the_store() {
         assert_eq!((cluster.reply(request), cluster.reply(after)), (None, None));
         // The others carry on.
         cluster.run(5_000);
-        let leader = *cluster
-            .leaders()
-            .iter()
-            .find(|id| **id != 1)
-            .expect("another leader");
-        assert_eq!(
-            cluster.execute(leader, vec![put("k", "w"), get("k")])[1],
-            value("w")
-        );
+        let leader = *cluster.leaders().iter().find(|id| **id != 1).expect("another leader");
+        assert_eq!(cluster.execute(leader, vec![put("k", "w"), get("k")])[1], value("w"));
     }
 }
 
@@ -323,10 +258,7 @@ fn a_failed_sync_stops_the_store() {
     cluster.deliver_from(1);
     let error = EngineError::Io("device gone".into());
     cluster.with(2, |store, _, _| store.on_sync_failed(error.clone()));
-    assert_eq!(
-        cluster.nodes[&2].store().failed(),
-        Some(&StoreError::Engine(error))
-    );
+    assert_eq!(cluster.nodes[&2].store().failed(), Some(&StoreError::Engine(error)));
     cluster.finish_sync(2, Db::Raft);
     assert_eq!(sent(&cluster, 2), []);
 }

@@ -11,11 +11,7 @@ use raftstore::proto::raft_serverpb::{RaftApplyState, RaftLocalState};
 use raftstore::{Db, Engine, Store, StoreError, WriteBatch, keys};
 
 fn applied_on_disk(cluster: &Cluster, id: u64) -> u64 {
-    let state = cluster.nodes[&id]
-        .env
-        .get(Db::Kv, &keys::apply_state(REGION))
-        .unwrap()
-        .unwrap();
+    let state = cluster.nodes[&id].env.get(Db::Kv, &keys::apply_state(REGION)).unwrap().unwrap();
     RaftApplyState::decode(state).unwrap().applied_index
 }
 
@@ -42,12 +38,7 @@ fn everything_synced_comes_back() {
     assert_eq!(cluster.leaders().len(), 1);
     let leader = cluster.leaders()[0];
     let answer = cluster.execute(leader, vec![get("a")]);
-    assert_eq!(
-        answer,
-        [Answer::Get(GetResponse {
-            value: Some("1".into())
-        })]
-    );
+    assert_eq!(answer, [Answer::Get(GetResponse { value: Some("1".into()) })]);
 }
 
 #[test]
@@ -64,23 +55,10 @@ fn the_unsynced_tail_of_the_log_is_lost() {
         cluster.crash(1, keep, 0);
         cluster.boot(1);
         let raft = cluster.nodes[&1].peer().raft();
-        assert_eq!(
-            (raft.last().index, raft.persisted()),
-            (6 + keep as u64, 6 + keep as u64)
-        );
-        let state = cluster.nodes[&1]
-            .env
-            .get(Db::Raft, &keys::raft_state(REGION))
-            .unwrap()
-            .unwrap();
+        assert_eq!((raft.last().index, raft.persisted()), (6 + keep as u64, 6 + keep as u64));
+        let state = cluster.nodes[&1].env.get(Db::Raft, &keys::raft_state(REGION)).unwrap().unwrap();
         assert_eq!(RaftLocalState::decode(state).unwrap().last_index, 6 + keep as u64);
-        assert!(
-            cluster.nodes[&1]
-                .env
-                .get(Db::Raft, &keys::raft_log(REGION, 9))
-                .unwrap()
-                .is_none()
-        );
+        assert!(cluster.nodes[&1].env.get(Db::Raft, &keys::raft_log(REGION, 9)).unwrap().is_none());
     }
 }
 
@@ -105,11 +83,7 @@ fn an_append_is_applied_once_wherever_the_crash_falls() {
         cluster.boot(1);
         cluster.campaign(1);
         cluster.settle();
-        assert_eq!(
-            cluster.value(1, "k").as_deref(),
-            Some("abcd"),
-            "{keep} of {unsynced} writes kept"
-        );
+        assert_eq!(cluster.value(1, "k").as_deref(), Some("abcd"), "{keep} of {unsynced} writes kept");
         assert_eq!(cluster.nodes[&1].peer().storage().applied_index(), 11);
         // And once more, with everything kept.
         cluster.crash(1, 9, 9);
@@ -158,10 +132,7 @@ fn a_conflicting_tail_is_gone_from_disk() {
     }
     cluster.crash(1, 0, 0);
     cluster.boot(1);
-    let (ours, theirs) = (
-        cluster.nodes[&1].peer().raft().last(),
-        cluster.nodes[&2].peer().raft().last(),
-    );
+    let (ours, theirs) = (cluster.nodes[&1].peer().raft().last(), cluster.nodes[&2].peer().raft().last());
     assert_eq!(ours, theirs);
 }
 
@@ -195,18 +166,6 @@ fn a_damaged_log_does_not_open() {
     batch.delete(&keys::raft_log(REGION, 6));
     node.env.write(Db::Raft, batch).unwrap();
     let error = Store::open(&mut node.env, common::config(1), 0).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            StoreError::Raft {
-                region_id: REGION,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(
-        error.to_string().contains("found entry 7 where 6 should be"),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::Raft { region_id: REGION, .. }), "{error}");
+    assert!(error.to_string().contains("found entry 7 where 6 should be"), "{error}");
 }

@@ -18,10 +18,7 @@ fn a_follower_sleeps_until_its_election_timeout() {
     for id in 1..=3 {
         // From 10 ticks of 100 ms, and less than twice that.
         let sleep = deadline(&cluster, id) - START;
-        assert!(
-            (1_000 * MS..2_000 * MS).contains(&sleep) && sleep.is_multiple_of(100 * MS),
-            "{sleep}"
-        );
+        assert!((1_000 * MS..2_000 * MS).contains(&sleep) && sleep.is_multiple_of(100 * MS), "{sleep}");
     }
     let first = deadline(&cluster, 1);
     cluster.now = first - 1;
@@ -40,19 +37,14 @@ fn replicas_do_not_time_out_together() {
         let cluster = Cluster::new(5);
         let mut deadlines = Vec::new();
         for (id, node) in &cluster.nodes {
-            let config = raftstore::Config {
-                seed,
-                ..raftstore::Config::new(*id)
-            };
+            let config = raftstore::Config { seed, ..raftstore::Config::new(*id) };
             let store = raftstore::Store::open(&mut node.env.clone(), config, 0).unwrap();
             deadlines.push(store.next_deadline().unwrap());
         }
         deadlines
     };
     assert_eq!(deadlines(1), deadlines(1));
-    let ties = (0..20)
-        .filter(|seed| deadlines(*seed).iter().min() == deadlines(*seed).iter().max())
-        .count();
+    let ties = (0..20).filter(|seed| deadlines(*seed).iter().min() == deadlines(*seed).iter().max()).count();
     assert_eq!(ties, 0);
     assert_ne!(deadlines(1), deadlines(2));
 }
@@ -70,10 +62,7 @@ fn a_leader_wakes_for_heartbeats_alone() {
         }
         cluster.settle();
     }
-    assert!(
-        heartbeats.windows(2).all(|pair| pair[1] - pair[0] == 200 * MS),
-        "{heartbeats:?}"
-    );
+    assert!(heartbeats.windows(2).all(|pair| pair[1] - pair[0] == 200 * MS), "{heartbeats:?}");
 }
 
 #[test]

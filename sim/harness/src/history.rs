@@ -1,11 +1,12 @@
 //! What the clients of a run called and what they were told, as one history.
 //!
-//! Clients report every call and every return here, in the order in which they happen; each gets a position in
-//! that one order. The history is part of the world: it is a value, and its clone shares all records with it.
+//! Clients report every call and every return here, in the order in which they happen; each gets a position
+//! in that one order. The history is part of the world: it is a value, and its clone shares all records with
+//! it.
 //!
-//! A client's answer is one of four: a result; [`Outcome::Failed`], which promises that the request had no effect and
-//! never will have one; [`Outcome::Unknown`], after which it may take effect at any later time; or none
-//! yet. A client that takes a maybe for a failure makes the check wrong, not strict.
+//! A client's answer is one of four: a result; [`Outcome::Failed`], which promises that the request had no
+//! effect and never will have one; [`Outcome::Unknown`], after which it may take effect at any later time; or
+//! none yet. A client that takes a maybe for a failure makes the check wrong, not strict.
 
 use std::collections::BTreeSet;
 
@@ -126,12 +127,7 @@ impl History {
     /// Records that `client` calls now.
     pub fn call(&mut self, client: u64, now: Time, request: Request) -> OpId {
         let call = self.moment(now);
-        self.records.push_back(Record {
-            client,
-            call,
-            ret: None,
-            request,
-        });
+        self.records.push_back(Record { client, call, ret: None, request });
         OpId(self.records.len() as u64 - 1)
     }
 
@@ -141,14 +137,8 @@ impl History {
     /// If `op` is not a call of this history, has returned already, or cannot have such an outcome.
     pub fn ret(&mut self, op: OpId, now: Time, outcome: Outcome) {
         let moment = self.moment(now);
-        let record = self
-            .records
-            .get_mut(op.0 as usize)
-            .expect("an operation of another history returns");
-        assert!(
-            record.ret.is_none(),
-            "{op:?} returns twice: {record:?}, then {outcome:?}"
-        );
+        let record = self.records.get_mut(op.0 as usize).expect("an operation of another history returns");
+        assert!(record.ret.is_none(), "{op:?} returns twice: {record:?}, then {outcome:?}");
         assert!(
             record.request.may_have(&outcome),
             "{:?} cannot have the outcome {outcome:?}",
@@ -159,10 +149,7 @@ impl History {
 
     fn moment(&mut self, time: Time) -> Moment {
         self.moments += 1;
-        Moment {
-            time,
-            position: self.moments - 1,
-        }
+        Moment { time, position: self.moments - 1 }
     }
 
     /// The record of a call; `None` if it is not one of this history.
@@ -188,14 +175,10 @@ impl History {
     /// The history as operations on single keys, for [`crate::linearizability::check`].
     ///
     /// Requests that failed are left out. A scan counts as one read of each key in its range that the history
-    /// names anywhere: of those that it returned with their values, of the others as absent. If its limit cut it,
-    /// it says nothing about the keys after its last one.
+    /// names anywhere: of those that it returned with their values, of the others as absent. If its limit cut
+    /// it, it says nothing about the keys after its last one.
     pub fn operations(&self) -> Vec<Operation> {
-        let keys = if self.has_scan() {
-            self.keys()
-        } else {
-            BTreeSet::new()
-        };
+        let keys = if self.has_scan() { self.keys() } else { BTreeSet::new() };
         let mut operations = Vec::with_capacity(self.records.len());
         for record in &self.records {
             record.push_operations(&keys, &mut operations);
@@ -204,9 +187,7 @@ impl History {
     }
 
     fn has_scan(&self) -> bool {
-        self.records
-            .iter()
-            .any(|record| matches!(record.request, Request::Scan { .. }))
+        self.records.iter().any(|record| matches!(record.request, Request::Scan { .. }))
     }
 
     /// Every key that a request or an answer names.
@@ -244,10 +225,7 @@ impl Request {
         match outcome {
             Outcome::Value(_) => matches!(self, Request::Get { .. }),
             Outcome::Done => {
-                matches!(
-                    self,
-                    Request::Put { .. } | Request::Delete { .. } | Request::Append { .. }
-                )
+                matches!(self, Request::Put { .. } | Request::Delete { .. } | Request::Append { .. })
             }
             Outcome::Cas { .. } => matches!(self, Request::CompareAndSet { .. }),
             Outcome::Pairs(_) => matches!(self, Request::Scan { .. }),
@@ -266,34 +244,22 @@ impl Record {
                 return self.push_reads(keys, start, end, cut, pairs, into);
             }
             (Request::Scan { .. }, _) => return,
-            (Request::Get { .. }, Some(Outcome::Value(value))) => Action::Get {
-                value: Some(value.clone()),
-            },
+            (Request::Get { .. }, Some(Outcome::Value(value))) => Action::Get { value: Some(value.clone()) },
             (Request::Get { .. }, _) => return,
             (Request::Put { value, .. }, _) => Action::Put { value: value.clone() },
             (Request::Delete { .. }, _) => Action::Delete,
-            (Request::Append { suffix, .. }, _) => Action::Append {
-                suffix: suffix.clone(),
-            },
+            (Request::Append { suffix, .. }, _) => Action::Append { suffix: suffix.clone() },
             (Request::CompareAndSet { expected, value, .. }, _) => {
                 let outcome = match outcome {
-                    Some(Outcome::Cas { succeeded, previous }) => Some(CasOutcome {
-                        succeeded: *succeeded,
-                        previous: Some(previous.clone()),
-                    }),
+                    Some(Outcome::Cas { succeeded, previous }) => {
+                        Some(CasOutcome { succeeded: *succeeded, previous: Some(previous.clone()) })
+                    }
                     _ => None,
                 };
-                Action::CompareAndSet {
-                    expected: expected.clone(),
-                    value: value.clone(),
-                    outcome,
-                }
+                Action::CompareAndSet { expected: expected.clone(), value: value.clone(), outcome }
             }
         };
-        let key = self
-            .request
-            .key()
-            .expect("a scan has returned above, all others have one key");
+        let key = self.request.key().expect("a scan has returned above, all others have one key");
         into.push(self.operation(key, action));
     }
 
@@ -309,21 +275,13 @@ impl Record {
     ) {
         let returned: BTreeSet<&Bytes> = pairs.iter().map(|(key, _)| key).collect();
         let read = |key: &Bytes, value: Option<&Bytes>| {
-            self.operation(
-                key,
-                Action::Get {
-                    value: Some(value.cloned()),
-                },
-            )
+            self.operation(key, Action::Get { value: Some(value.cloned()) })
         };
         into.extend(pairs.iter().map(|(key, value)| read(key, Some(value))));
         let last = returned.last().copied();
         let asked = |key: &&Bytes| (end.is_empty() || *key < end) && (!cut || Some(*key) <= last);
-        let absent = keys
-            .range::<&Bytes, _>(start..)
-            .copied()
-            .take_while(asked)
-            .filter(|key| !returned.contains(key));
+        let absent =
+            keys.range::<&Bytes, _>(start..).copied().take_while(asked).filter(|key| !returned.contains(key));
         into.extend(absent.map(|key| read(key, None)));
     }
 
@@ -332,13 +290,7 @@ impl Record {
             Some((_, Outcome::Unknown)) | None => None,
             Some((moment, _)) => Some(moment.position),
         };
-        Operation {
-            client: self.client,
-            call: self.call.position,
-            ret,
-            key: key.clone(),
-            action,
-        }
+        Operation { client: self.client, call: self.call.position, ret, key: key.clone(), action }
     }
 }
 
@@ -351,18 +303,11 @@ mod tests {
     }
 
     fn put(key: &'static str, value: &'static str) -> Request {
-        Request::Put {
-            key: bytes(key),
-            value: bytes(value),
-        }
+        Request::Put { key: bytes(key), value: bytes(value) }
     }
 
     fn scan(start: &'static str, end: &'static str, limit: u32) -> Request {
-        Request::Scan {
-            start: bytes(start),
-            end: bytes(end),
-            limit,
-        }
+        Request::Scan { start: bytes(start), end: bytes(end), limit }
     }
 
     /// The reads that a history's only answered scan becomes, in order of keys.
@@ -386,10 +331,7 @@ mod tests {
             history.ret(op, Time(2), Outcome::Done);
         }
         let op = history.call(2, Time(3), request);
-        let pairs = pairs
-            .iter()
-            .map(|&(key, value)| (bytes(key), bytes(value)))
-            .collect();
+        let pairs = pairs.iter().map(|&(key, value)| (bytes(key), bytes(value))).collect();
         history.ret(op, Time(4), Outcome::Pairs(pairs));
         history
     }
@@ -413,13 +355,7 @@ mod tests {
                 key: bytes("k"),
                 action: Action::Put { value: bytes("b") },
             },
-            Operation {
-                client: 3,
-                call: 4,
-                ret: None,
-                key: bytes("k"),
-                action: Action::Delete,
-            },
+            Operation { client: 3, call: 4, ret: None, key: bytes("k"), action: Action::Delete },
         ];
         assert_eq!(operations, expected);
     }
@@ -427,19 +363,13 @@ mod tests {
     #[test]
     fn calls_and_returns_share_one_order() {
         let mut history = History::new();
-        let (a, b) = (
-            history.call(1, Time(5), put("k", "a")),
-            history.call(2, Time(5), put("k", "b")),
-        );
+        let (a, b) = (history.call(1, Time(5), put("k", "a")), history.call(2, Time(5), put("k", "b")));
         history.ret(b, Time(5), Outcome::Done);
         history.ret(a, Time(6), Outcome::Done);
         let spans: Vec<_> = history.operations().iter().map(|op| (op.call, op.ret)).collect();
         assert_eq!(spans, [(0, Some(3)), (1, Some(2))]);
         assert_eq!(
-            history
-                .get(a)
-                .and_then(|record| record.ret.as_ref())
-                .map(|ret| ret.0.time),
+            history.get(a).and_then(|record| record.ret.as_ref()).map(|ret| ret.0.time),
             Some(Time(6))
         );
     }
@@ -447,26 +377,16 @@ mod tests {
     #[test]
     fn a_scan_reads_every_known_key_of_its_range() {
         let history = three_keys_and_a_scan(scan("a", "c", 10), &[("a", "v")]);
-        assert_eq!(
-            reads(&history),
-            [(bytes("a"), Some(bytes("v"))), (bytes("b"), None)]
-        );
+        assert_eq!(reads(&history), [(bytes("a"), Some(bytes("v"))), (bytes("b"), None)]);
         let history = three_keys_and_a_scan(scan("b", "", 10), &[("d", "x")]);
-        let expected = [
-            (bytes("b"), None),
-            (bytes("c"), None),
-            (bytes("d"), Some(bytes("x"))),
-        ];
+        let expected = [(bytes("b"), None), (bytes("c"), None), (bytes("d"), Some(bytes("x")))];
         assert_eq!(reads(&history), expected);
     }
 
     #[test]
     fn a_scan_cut_by_its_limit_says_nothing_about_later_keys() {
         let history = three_keys_and_a_scan(scan("a", "", 1), &[("b", "v")]);
-        assert_eq!(
-            reads(&history),
-            [(bytes("a"), None), (bytes("b"), Some(bytes("v")))]
-        );
+        assert_eq!(reads(&history), [(bytes("a"), None), (bytes("b"), Some(bytes("v")))]);
         let history = three_keys_and_a_scan(scan("a", "", 0), &[]);
         assert_eq!(reads(&history), []);
     }

@@ -14,26 +14,16 @@ fn take_effect(action: &Action, answered: bool, value: &Value) -> Option<Value> 
         Action::Get { .. } => Some(value.clone()),
         Action::Put { value } => Some(Some(value.clone())),
         Action::Delete => Some(None),
-        Action::Append { suffix } => Some(Some(
-            [value.as_deref().unwrap_or_default(), &suffix[..]]
-                .concat()
-                .into(),
-        )),
-        Action::CompareAndSet {
-            expected,
-            value: new,
-            outcome,
-        } => {
+        Action::Append { suffix } => {
+            Some(Some([value.as_deref().unwrap_or_default(), &suffix[..]].concat().into()))
+        }
+        Action::CompareAndSet { expected, value: new, outcome } => {
             let succeeds = expected == value;
             if let Some(CasOutcome { succeeded, previous }) = outcome.as_ref().filter(|_| answered) {
                 let right = *succeeded == succeeds && previous.as_ref().is_none_or(|seen| seen == value);
                 right.then_some(())?;
             }
-            Some(if succeeds {
-                Some(new.clone())
-            } else {
-                value.clone()
-            })
+            Some(if succeeds { Some(new.clone()) } else { value.clone() })
         }
     }
 }
@@ -43,13 +33,11 @@ fn some_order(left: &[&Operation], value: &Value) -> bool {
     let Some(first_return) = left.iter().filter_map(|operation| operation.ret).min() else {
         return true;
     };
-    (0..left.len())
-        .filter(|&index| left[index].call < first_return)
-        .any(|index| {
-            let rest: Vec<&Operation> = [&left[..index], &left[index + 1..]].concat();
-            take_effect(&left[index].action, left[index].ret.is_some(), value)
-                .is_some_and(|value| some_order(&rest, &value))
-        })
+    (0..left.len()).filter(|&index| left[index].call < first_return).any(|index| {
+        let rest: Vec<&Operation> = [&left[..index], &left[index + 1..]].concat();
+        take_effect(&left[index].action, left[index].ret.is_some(), value)
+            .is_some_and(|value| some_order(&rest, &value))
+    })
 }
 
 fn brute_force(operations: &[Operation]) -> bool {
@@ -57,10 +45,7 @@ fn brute_force(operations: &[Operation]) -> bool {
     keys.sort();
     keys.dedup();
     keys.into_iter().all(|key| {
-        let history: Vec<&Operation> = operations
-            .iter()
-            .filter(|operation| operation.key == key)
-            .collect();
+        let history: Vec<&Operation> = operations.iter().filter(|operation| operation.key == key).collect();
         some_order(&history, &None)
     })
 }
@@ -72,22 +57,12 @@ fn agree(operations: &[Operation]) -> Result<(), TestCaseError> {
         Verdict::Unknown { .. } => prop_assert!(false, "out of budget: {operations:#?}"),
         Verdict::Violation(refutation) => {
             prop_assert!(!brute_force(operations), "refuted wrongly: {refutation}");
-            prop_assert!(
-                !brute_force(&refutation.operations),
-                "the prefix is right: {refutation}"
-            );
-            let last = refutation
-                .operations
-                .iter()
-                .filter_map(|operation| operation.ret)
-                .max();
+            prop_assert!(!brute_force(&refutation.operations), "the prefix is right: {refutation}");
+            let last = refutation.operations.iter().filter_map(|operation| operation.ret).max();
             let mut shorter = refutation.operations.clone();
-            shorter
-                .iter_mut()
-                .filter(|operation| operation.ret == last)
-                .for_each(|operation| {
-                    operation.ret = None;
-                });
+            shorter.iter_mut().filter(|operation| operation.ret == last).for_each(|operation| {
+                operation.ret = None;
+            });
             prop_assert!(brute_force(&shorter), "a shorter prefix fails: {refutation}");
         }
     }
@@ -165,13 +140,7 @@ fn recorded(moves: Vec<Move>, clients: usize) -> Vec<Operation> {
         phases[client] = match phases[client] {
             Phase::Idle => {
                 let key = Bytes::from_static(b"x");
-                operations.push(Operation {
-                    client: client as u64,
-                    call: at,
-                    ret: None,
-                    key,
-                    action,
-                });
+                operations.push(Operation { client: client as u64, call: at, ret: None, key, action });
                 Phase::Called(operations.len() - 1)
             }
             Phase::Called(_) if gives_up => Phase::Idle,
@@ -192,15 +161,10 @@ fn recorded(moves: Vec<Move>, clients: usize) -> Vec<Operation> {
 fn answer_truly(action: &mut Action, value: &mut Value) {
     match action {
         Action::Get { value: seen } => *seen = Some(value.clone()),
-        Action::CompareAndSet {
-            expected, outcome, ..
-        } => {
+        Action::CompareAndSet { expected, outcome, .. } => {
             let silent = outcome.as_ref().is_some_and(|outcome| outcome.previous.is_none());
             let previous = (!silent).then(|| value.clone());
-            *outcome = Some(CasOutcome {
-                succeeded: expected == value,
-                previous,
-            });
+            *outcome = Some(CasOutcome { succeeded: expected == value, previous });
         }
         Action::Put { .. } | Action::Delete | Action::Append { .. } => {}
     }
@@ -211,8 +175,12 @@ fn moves(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec((0..8usize, action(), prop::bool::weighted(0.1)), count)
 }
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn random_histories(operations in random_history()) {
@@ -246,7 +214,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(200))]
 
     #[test]
     fn recorded_histories_are_linearizable(moves in moves(1..600), clients in 1..9usize) {

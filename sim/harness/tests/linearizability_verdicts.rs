@@ -8,9 +8,7 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn get(value: &str) -> Action {
-    Action::Get {
-        value: Some(Some(bytes(value))),
-    }
+    Action::Get { value: Some(Some(bytes(value))) }
 }
 
 fn get_absent() -> Action {
@@ -22,44 +20,24 @@ fn put(value: &str) -> Action {
 }
 
 fn append(suffix: &str) -> Action {
-    Action::Append {
-        suffix: bytes(suffix),
-    }
+    Action::Append { suffix: bytes(suffix) }
 }
 
 fn cas(expected: Option<&str>, value: &str, outcome: Option<CasOutcome>) -> Action {
-    Action::CompareAndSet {
-        expected: expected.map(bytes),
-        value: bytes(value),
-        outcome,
-    }
+    Action::CompareAndSet { expected: expected.map(bytes), value: bytes(value), outcome }
 }
 
 fn swapped(expected: Option<&str>, value: &str) -> Action {
     let previous = Some(expected.map(bytes));
-    cas(
-        expected,
-        value,
-        Some(CasOutcome {
-            succeeded: true,
-            previous,
-        }),
-    )
+    cas(expected, value, Some(CasOutcome { succeeded: true, previous }))
 }
 
 fn refused(expected: Option<&str>, previous: Option<&str>) -> Action {
-    cas(
-        expected,
-        "never",
-        Some(CasOutcome {
-            succeeded: false,
-            previous: Some(previous.map(bytes)),
-        }),
-    )
+    cas(expected, "never", Some(CasOutcome { succeeded: false, previous: Some(previous.map(bytes)) }))
 }
 
-/// Operations on one key, one a line: `[` is its call and `]` its return, in columns of one common time; without
-/// a `]` it is open. The client is the line's number.
+/// Operations on one key, one a line: `[` is its call and `]` its return, in columns of one common time;
+/// without a `]` it is open. The client is the line's number.
 fn history(lines: &[(&str, Action)]) -> Vec<Operation> {
     let column = |line: &str, mark| line.find(mark).map(|column| column as u64);
     let operation = |(client, (line, action)): (usize, &(&str, Action))| Operation {
@@ -126,18 +104,8 @@ fn an_append_applied_twice() {
 
 #[test]
 fn an_append_to_an_absent_key_creates_it() {
-    accepts(&[
-        ("[]", put("x")),
-        ("  []", Action::Delete),
-        ("    []", append("a")),
-        ("      []", get("a")),
-    ]);
-    rejects(&[
-        ("[]", put("x")),
-        ("  []", Action::Delete),
-        ("    []", append("a")),
-        ("      []", get("xa")),
-    ]);
+    accepts(&[("[]", put("x")), ("  []", Action::Delete), ("    []", append("a")), ("      []", get("a"))]);
+    rejects(&[("[]", put("x")), ("  []", Action::Delete), ("    []", append("a")), ("      []", get("xa"))]);
 }
 
 #[test]
@@ -164,24 +132,11 @@ fn a_refused_swap_tells_the_value() {
 
 #[test]
 fn a_refused_swap_that_tells_nothing_still_saw_another_value() {
-    let silent = |expected| {
-        cas(
-            expected,
-            "b",
-            Some(CasOutcome {
-                succeeded: false,
-                previous: None,
-            }),
-        )
-    };
+    let silent = |expected| cas(expected, "b", Some(CasOutcome { succeeded: false, previous: None }));
     rejects(&[("[]", put("a")), ("  []", silent(Some("a")))]);
     accepts(&[("[]", put("a")), ("  []", silent(None))]);
     // Nobody reads the open put's value, and yet it is what refuses the swap.
-    let around = [
-        ("[]", put("a")),
-        ("   []", silent(Some("a"))),
-        ("     []", put("c")),
-    ];
+    let around = [("[]", put("a")), ("   []", silent(Some("a"))), ("     []", put("c"))];
     rejects(&around);
     accepts(&[&around[..], &[("  [", put("b"))][..]].concat());
 }
@@ -189,14 +144,7 @@ fn a_refused_swap_that_tells_nothing_still_saw_another_value() {
 #[test]
 fn a_swap_that_contradicts_itself() {
     let previous = Some(Some(bytes("b")));
-    let lie = cas(
-        Some("a"),
-        "c",
-        Some(CasOutcome {
-            succeeded: true,
-            previous,
-        }),
-    );
+    let lie = cas(Some("a"), "c", Some(CasOutcome { succeeded: true, previous }));
     rejects(&[("[ ]", put("a")), (" [ ]", put("b")), ("[    ]", lie)]);
 }
 
@@ -211,11 +159,7 @@ fn a_swap_with_an_answer_that_does_not_tell_how_it_went() {
 #[test]
 fn an_open_write_may_be_seen_later() {
     accepts(&[("[", put("a")), (" []", get_absent()), ("   []", get("a"))]);
-    accepts(&[
-        ("[", cas(None, "a", None)),
-        (" []", get_absent()),
-        ("   []", get("a")),
-    ]);
+    accepts(&[("[", cas(None, "a", None)), (" []", get_absent()), ("   []", get("a"))]);
 }
 
 #[test]
@@ -227,12 +171,7 @@ fn an_open_write_may_never_be_seen() {
 #[test]
 fn an_open_write_seen_cannot_be_unseen() {
     rejects(&[("[", put("a")), (" []", get("a")), ("   []", get_absent())]);
-    rejects(&[
-        ("[", append("a")),
-        (" []", get("a")),
-        ("   []", append("b")),
-        ("     []", get("b")),
-    ]);
+    rejects(&[("[", append("a")), (" []", get("a")), ("   []", append("b")), ("     []", get("b"))]);
 }
 
 #[test]
@@ -249,11 +188,7 @@ fn an_open_delete_explains_an_absence() {
 
 #[test]
 fn open_writes_build_on_each_other() {
-    let chain = [
-        ("[", append("a")),
-        ("[", append("b")),
-        ("[", cas(Some("ab"), "c", None)),
-    ];
+    let chain = [("[", append("a")), ("[", append("b")), ("[", cas(Some("ab"), "c", None))];
     accepts(&[&chain[..], &[("  []", get("c"))][..]].concat());
     accepts(&[&chain[..], &[("  []", get("ba"))][..]].concat());
     rejects(&[&chain[1..], &[("  []", get("c"))][..]].concat());
@@ -268,34 +203,15 @@ fn reads_without_an_answer_are_no_matter() {
 fn keys_are_independent_and_a_violation_beats_an_unknown() {
     // Key "a" is hard: concurrent puts whose order only the last read tells. Key "z" is plainly wrong.
     let mut operations: Vec<Operation> = (0..12)
-        .map(|n| Operation {
-            client: n,
-            call: n,
-            ret: Some(100 + n),
-            key: bytes("a"),
-            action: append("x"),
-        })
+        .map(|n| Operation { client: n, call: n, ret: Some(100 + n), key: bytes("a"), action: append("x") })
         .collect();
-    let read = Operation {
-        client: 0,
-        call: 200,
-        ret: Some(201),
-        key: bytes("a"),
-        action: get("y"),
-    };
+    let read = Operation { client: 0, call: 200, ret: Some(201), key: bytes("a"), action: get("y") };
     operations.push(read.clone());
-    let small = Budget {
-        total: 1_000,
-        per_key: 8,
-    };
+    let small = Budget { total: 1_000, per_key: 8 };
     assert!(
         matches!(check(&operations, small), Verdict::Unknown { key, explored } if key == "a" && explored >= 8)
     );
-    operations.push(Operation {
-        key: bytes("z"),
-        action: get("y"),
-        ..read
-    });
+    operations.push(Operation { key: bytes("z"), action: get("y"), ..read });
     match check(&operations, small) {
         Verdict::Violation(refutation) => assert_eq!(refutation.key, "z"),
         verdict => panic!("{verdict:?}"),
@@ -306,13 +222,7 @@ fn keys_are_independent_and_a_violation_beats_an_unknown() {
 fn a_spent_budget_is_never_a_pass() {
     let lines = [("[]", put("a")), ("  []", get("a"))];
     for total in 0..2 {
-        let verdict = check(
-            &history(&lines),
-            Budget {
-                total,
-                per_key: u64::MAX,
-            },
-        );
+        let verdict = check(&history(&lines), Budget { total, per_key: u64::MAX });
         assert!(matches!(verdict, Verdict::Unknown { .. }), "{total}: {verdict:?}");
     }
 }
@@ -334,16 +244,8 @@ fn a_refutation_is_the_shortest_failing_prefix() {
         ("          []", get("z")),
         ("           []", put("d")),
     ]);
-    let calls: Vec<u64> = refutation
-        .operations
-        .iter()
-        .map(|operation| operation.call)
-        .collect();
-    assert_eq!(
-        calls,
-        [0, 2, 4, 5, 8],
-        "what is called after the failing return is not part of it"
-    );
+    let calls: Vec<u64> = refutation.operations.iter().map(|operation| operation.call).collect();
+    assert_eq!(calls, [0, 2, 4, 5, 8], "what is called after the failing return is not part of it");
     assert_eq!(refutation.unplaced, [4]);
     assert_eq!(refutation.order.len(), 4);
     let kept = refutation.operations.clone();
@@ -355,16 +257,8 @@ fn a_refutation_is_the_shortest_failing_prefix() {
 
 #[test]
 fn a_refutation_cuts_answers_that_came_later() {
-    let refutation = rejects(&[
-        ("[     ]", swapped(None, "a")),
-        (" []", get("b")),
-        ("  [    ]", get("a")),
-    ]);
-    assert_eq!(
-        refutation.operations.len(),
-        2,
-        "the second read had no answer when the first one failed"
-    );
+    let refutation = rejects(&[("[     ]", swapped(None, "a")), (" []", get("b")), ("  [    ]", get("a"))]);
+    assert_eq!(refutation.operations.len(), 2, "the second read had no answer when the first one failed");
     assert_eq!(refutation.operations[0].ret, None);
     assert_eq!(refutation.operations[0].action, cas(None, "a", None));
 }

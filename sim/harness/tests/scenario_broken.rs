@@ -12,10 +12,7 @@ fn broken_files_are_explained() {
     settings.bind(|| {
         insta::glob!("broken/*.toml", |path| {
             let source = std::fs::read_to_string(path).expect("a file of the repository");
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .expect("a name in ASCII");
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name in ASCII");
             let errors = parse(&source).expect_err("a file in `broken` must not be valid");
             assert!(
                 errors.is_sorted_by_key(|error| error.span.start),

@@ -13,11 +13,7 @@ const STORES: u64 = 5;
 
 /// Strings with everything that quoting must survive.
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![
-        Just(String::new()),
-        "[a-z0-9]{1,8}",
-        "[ -~\\t\\n\\r\\u{0}\\u{7f}\\u{85}é€𝄞\"\\\\]{0,12}"
-    ]
+    prop_oneof![Just(String::new()), "[a-z0-9]{1,8}", "[ -~\\t\\n\\r\\u{0}\\u{7f}\\u{85}é€𝄞\"\\\\]{0,12}"]
 }
 
 fn key() -> impl Strategy<Value = String> {
@@ -26,12 +22,8 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 fn keys() -> impl Strategy<Value = Keys> {
-    let numbered =
-        ("[a-z_]{0,3}", 0..1_000u64, 0..1_000u64).prop_map(|(prefix, first, more)| Keys::Numbered {
-            prefix,
-            first,
-            last: first + more,
-        });
+    let numbered = ("[a-z_]{0,3}", 0..1_000u64, 0..1_000u64)
+        .prop_map(|(prefix, first, more)| Keys::Numbered { prefix, first, last: first + more });
     prop_oneof![key().prop_map(Keys::One), numbered]
 }
 
@@ -54,10 +46,8 @@ fn share() -> impl Strategy<Value = Ppm> {
 fn latency() -> impl Strategy<Value = Latency> {
     prop_oneof![
         duration().prop_map(Latency::Constant),
-        (0..1_000_000u64, 1..1_000_000u64).prop_map(|(min, more)| Latency::Uniform {
-            min: Duration(min),
-            max: Duration(min + more)
-        }),
+        (0..1_000_000u64, 1..1_000_000u64)
+            .prop_map(|(min, more)| Latency::Uniform { min: Duration(min), max: Duration(min + more) }),
         (duration(), positive()).prop_map(|(min, mean)| Latency::Exponential { min, mean }),
     ]
 }
@@ -107,12 +97,7 @@ fn count() -> impl Strategy<Value = u64> {
 fn condition() -> impl Strategy<Value = Condition> {
     prop_oneof![
         leader().prop_map(Condition::Leader),
-        select(vec![
-            Condition::NoLeader,
-            Condition::Load,
-            Condition::Applied,
-            Condition::ReplicasEqual
-        ]),
+        select(vec![Condition::NoLeader, Condition::Load, Condition::Applied, Condition::ReplicasEqual]),
         option::of(1..=1_000u32).prop_map(|client| Condition::Acked { client }),
         (word(), option::of(target()), count()).prop_map(|(gauge, on, value)| Condition::Reaches {
             gauge,
@@ -120,10 +105,7 @@ fn condition() -> impl Strategy<Value = Condition> {
             value
         }),
         (target(), word()).prop_map(|(on, is)| Condition::Role { on, is }),
-        count().prop_map(|count| Condition::Acted {
-            filter: "slow".to_owned(),
-            count
-        }),
+        count().prop_map(|count| Condition::Acted { filter: "slow".to_owned(), count }),
     ]
 }
 
@@ -141,30 +123,17 @@ fn operate() -> impl Strategy<Value = Action> {
         (keys(), text()).prop_map(|(keys, value)| Operation::Append { keys, value }),
         keys().prop_map(|keys| Operation::Delete { keys }),
         (key(), option::of(answer())).prop_map(|(key, answer)| Operation::Get { key, answer }),
-        (key(), option::of(text()), text(), any::<Option<bool>>()).prop_map(|(key, from, to, succeeds)| {
-            Operation::Cas {
-                key,
-                from,
-                to,
-                succeeds,
-            }
-        }),
+        (key(), option::of(text()), text(), any::<Option<bool>>())
+            .prop_map(|(key, from, to, succeeds)| { Operation::Cas { key, from, to, succeeds } }),
         (scan_range(), option::of(count())).prop_map(|(range, limit)| Operation::Scan { range, limit }),
     ];
     let issuer = prop_oneof![
         duration().prop_map(|within| Issuer::Scenario { within }),
-        Just(Issuer::Scenario {
-            within: DEFAULT_WITHIN
-        }),
+        Just(Issuer::Scenario { within: DEFAULT_WITHIN }),
         (1..=1_000u32).prop_map(Issuer::Client),
     ];
-    (operation, issuer, option::of(store())).prop_map(|(operation, issuer, via)| {
-        Action::Operate(Operate {
-            operation,
-            issuer,
-            via,
-        })
-    })
+    (operation, issuer, option::of(store()))
+        .prop_map(|(operation, issuer, via)| Action::Operate(Operate { operation, issuer, via }))
 }
 
 fn scan_range() -> impl Strategy<Value = ScanRange> {
@@ -175,54 +144,23 @@ fn scan_range() -> impl Strategy<Value = ScanRange> {
 fn load() -> impl Strategy<Value = Action> {
     let mix = prop_oneof![
         Just(Mix::default()),
-        (0..9u32, 0..9u32, 1..9u32).prop_map(|(put, scan, cas)| Mix {
-            put,
-            scan,
-            cas,
-            ..Mix::ZERO
-        })
+        (0..9u32, 0..9u32, 1..9u32).prop_map(|(put, scan, cas)| Mix { put, scan, cas, ..Mix::ZERO })
     ];
     let size = (0..(1u64 << 24)).prop_map(Bytes::new);
-    (
-        positive(),
-        1..=1_000u32,
-        1..=1_000_000u64,
-        mix,
-        size,
-        option::of(count()),
+    (positive(), 1..=1_000u32, 1..=1_000_000u64, mix, size, option::of(count())).prop_map(
+        |(duration, clients, keys, mix, value_size, ops)| {
+            Action::Load(Load { duration, clients, keys, mix, value_size, ops })
+        },
     )
-        .prop_map(|(duration, clients, keys, mix, value_size, ops)| {
-            Action::Load(Load {
-                duration,
-                clients,
-                keys,
-                mix,
-                value_size,
-                ops,
-            })
-        })
 }
 
 fn network() -> impl Strategy<Value = Action> {
     let ends = || option::of(endpoints());
-    (
-        option::of(latency()),
-        option::of(share()),
-        option::of(share()),
-        share(),
-        ends(),
-        ends(),
+    (option::of(latency()), option::of(share()), option::of(share()), share(), ends(), ends()).prop_map(
+        |(latency, loss, duplicate, reorder, from, to)| {
+            Action::Network(NetworkChange { latency, loss, duplicate, reorder: Some(reorder), from, to })
+        },
     )
-        .prop_map(|(latency, loss, duplicate, reorder, from, to)| {
-            Action::Network(NetworkChange {
-                latency,
-                loss,
-                duplicate,
-                reorder: Some(reorder),
-                from,
-                to,
-            })
-        })
 }
 
 fn filter() -> impl Strategy<Value = Action> {
@@ -235,15 +173,7 @@ fn filter() -> impl Strategy<Value = Action> {
     let (messages, ends) = (vec(word(), 1..4), || option::of(endpoints()));
     (effect, messages, ends(), ends(), 0..5u64, option::of(count())).prop_map(
         |(effect, messages, from, to, skip, count)| {
-            Action::Filter(Filter {
-                effect,
-                messages,
-                from,
-                to,
-                skip,
-                count,
-                name: None,
-            })
+            Action::Filter(Filter { effect, messages, from, to, skip, count, name: None })
         },
     )
 }
@@ -292,11 +222,7 @@ fn action() -> impl Strategy<Value = Action> {
         (condition(), duration()).prop_map(|(condition, within)| Action::Wait { condition, within }),
         operate(),
         load(),
-        (targets(), word()).prop_map(|(targets, losing)| Action::Crash {
-            targets,
-            losing,
-            name: None
-        }),
+        (targets(), word()).prop_map(|(targets, losing)| Action::Crash { targets, losing, name: None }),
         targets().prop_map(|targets| Action::Restart { targets }),
         groups().prop_map(|groups| Action::Partition { groups, name: None }),
         (targets(), any::<bool>()).prop_map(|(targets, clients)| Action::Isolate {
@@ -311,10 +237,7 @@ fn action() -> impl Strategy<Value = Action> {
         filters().prop_map(Action::Release),
         filters().prop_map(Action::Clear),
         store().prop_map(|target| Action::Campaign { target, name: None }),
-        store().prop_map(|target| Action::Name {
-            target,
-            name: String::new()
-        }),
+        store().prop_map(|target| Action::Name { target, name: String::new() }),
         expectation().prop_map(Action::Expect),
     ]
 }
@@ -329,13 +252,10 @@ fn bind(action: &mut Action, fresh: String) {
         }
         Action::Campaign { name, .. } | Action::Filter(Filter { name, .. }) => *name = Some(fresh),
         Action::Partition { groups, name } => {
-            let stores = groups.iter().flatten().filter_map(|e| {
-                if let Endpoint::Stores(t) = e {
-                    Some(t.clone())
-                } else {
-                    None
-                }
-            });
+            let stores = groups
+                .iter()
+                .flatten()
+                .filter_map(|e| if let Endpoint::Stores(t) = e { Some(t.clone()) } else { None });
             if one(&stores.collect::<Vec<_>>()) {
                 *name = Some(fresh);
             }
@@ -354,10 +274,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let violation = option::of(word().prop_map(|of| Expectation::Violation { of }));
     (vec((when, action(), any::<bool>()), 0..8), violation).prop_map(|(list, violation)| {
         let mut steps = vec![
-            Step::now(Action::Name {
-                target: Target::Leader,
-                name: "known".to_owned(),
-            }),
+            Step::now(Action::Name { target: Target::Leader, name: "known".to_owned() }),
             Step::now(Action::Filter(Filter {
                 effect: Effect::Hold,
                 messages: vec![MessageKind::Vote],
@@ -377,11 +294,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             if named || matches!(action, Action::Name { .. }) {
                 bind(&mut action, format!("name-{index}"));
             }
-            steps.push(Step {
-                when,
-                action,
-                line: 0,
-            });
+            steps.push(Step { when, action, line: 0 });
         }
         steps.extend(violation.map(|expectation| Step::now(Action::Expect(expectation))));
         steps
@@ -390,61 +303,37 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn scenario() -> impl Strategy<Value = Scenario> {
     let about = text().prop_filter("empty", |about| !about.trim().is_empty());
-    let raft = (
-        positive(),
-        2..u32::MAX,
-        1..u32::MAX,
-        (1..(1u64 << 40)).prop_map(Bytes::new),
-    )
-        .prop_map(
-            |(tick, election_ticks, max_inflight, max_message_size)| RaftConfig {
-                tick,
-                election_ticks,
-                heartbeat_ticks: election_ticks - 1,
-                max_inflight,
-                max_message_size,
-            },
-        );
-    let network = (latency(), share(), share(), share()).prop_map(|(latency, loss, duplicate, reorder)| {
-        NetworkConfig {
-            latency,
-            loss,
-            duplicate,
-            reorder,
-        }
-    });
+    let raft = (positive(), 2..u32::MAX, 1..u32::MAX, (1..(1u64 << 40)).prop_map(Bytes::new)).prop_map(
+        |(tick, election_ticks, max_inflight, max_message_size)| RaftConfig {
+            tick,
+            election_ticks,
+            heartbeat_ticks: election_ticks - 1,
+            max_inflight,
+            max_message_size,
+        },
+    );
+    let network = (latency(), share(), share(), share())
+        .prop_map(|(latency, loss, duplicate, reorder)| NetworkConfig { latency, loss, duplicate, reorder });
     let rest = (positive(), latency(), positive(), duration(), count());
     let raft = prop_oneof![Just(RaftConfig::default()), raft];
     let network = prop_oneof![Just(NetworkConfig::default()), network];
-    (
-        about,
-        0..=MAX_SEED,
-        word(),
-        STORES..=MAX_STORES,
-        raft,
-        network,
-        rest,
-        steps(),
+    (about, 0..=MAX_SEED, word(), STORES..=MAX_STORES, raft, network, rest, steps()).prop_map(
+        |(about, seed, ending, stores, raft, network, (span, sync, timeout, backoff, events), steps)| {
+            Scenario {
+                about,
+                seed,
+                ending,
+                cluster: ClusterConfig { stores },
+                raft,
+                raftstore: RaftstoreConfig { kv_sync_interval: span },
+                network,
+                disk: DiskConfig { sync },
+                client: ClientConfig { timeout, backoff },
+                limits: Limits { events, time: span },
+                steps,
+            }
+        },
     )
-        .prop_map(
-            |(about, seed, ending, stores, raft, network, (span, sync, timeout, backoff, events), steps)| {
-                Scenario {
-                    about,
-                    seed,
-                    ending,
-                    cluster: ClusterConfig { stores },
-                    raft,
-                    raftstore: RaftstoreConfig {
-                        kv_sync_interval: span,
-                    },
-                    network,
-                    disk: DiskConfig { sync },
-                    client: ClientConfig { timeout, backoff },
-                    limits: Limits { events, time: span },
-                    steps,
-                }
-            },
-        )
 }
 
 /// Parses and, where that fails, renders: neither may panic, and a failure says why.
@@ -507,11 +396,12 @@ proptest! {
     ) {
         let mut chars: Vec<char> = scenario.to_string().chars().collect();
         for (at, kind, c) in edits {
-            let at = at.index(chars.len());
+            // One place past the end is a place too, and the only one of an empty file.
+            let at = at.index(chars.len() + 1);
             match kind {
-                0 => { chars.remove(at); }
+                0 if at < chars.len() => { chars.remove(at); }
                 1 => chars.insert(at, c),
-                _ => chars.truncate(at.max(1)),
+                _ => chars.truncate(at),
             }
         }
         let _ = explain(&chars.into_iter().collect::<String>());

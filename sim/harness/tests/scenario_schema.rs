@@ -12,9 +12,6 @@ fn the_schema_on_file_is_current() {
     if kept != current {
         let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema.json");
         std::fs::write(&new, &current).expect("the directory for the files of tests");
-        panic!(
-            "scenarios/schema.json is not current; take over {}",
-            new.display()
-        );
+        panic!("scenarios/schema.json is not current; take over {}", new.display());
     }
 }

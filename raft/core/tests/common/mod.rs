@@ -26,22 +26,10 @@ impl Setup {
 
     /// A fresh replica of a group whose log starts after `truncated`.
     pub fn starting_at(id: u64, voters: &[u64], truncated: EntryId) -> Setup {
-        let config = Config {
-            election_ticks: ELECTION_TICKS,
-            heartbeat_ticks: 1,
-            seed: id,
-            ..Config::new(id)
-        };
-        let hard_state = HardState {
-            term: truncated.term,
-            vote: 0,
-            commit: truncated.index,
-        };
-        Setup {
-            config,
-            disk: MemStorage::starting_at(voters, truncated),
-            hard_state,
-        }
+        let config =
+            Config { election_ticks: ELECTION_TICKS, heartbeat_ticks: 1, seed: id, ..Config::new(id) };
+        let hard_state = HardState { term: truncated.term, vote: 0, commit: truncated.index };
+        Setup { config, disk: MemStorage::starting_at(voters, truncated), hard_state }
     }
 
     /// A log of empty entries with these terms, and the last of them as current term.
@@ -69,11 +57,7 @@ impl Setup {
     pub fn build(mut self) -> Node {
         self.disk.set_hard_state(self.hard_state);
         let raw = RawNode::new(&self.config, &self.disk).unwrap();
-        Node {
-            raw,
-            disk: self.disk,
-            applied: Vec::new(),
-        }
+        Node { raw, disk: self.disk, applied: Vec::new() }
     }
 }
 
@@ -109,12 +93,8 @@ impl Node {
             Role::Leader => {
                 self.raw.campaign();
                 for request in self.work() {
-                    let granted = message(
-                        MessageType::MsgRequestVoteResponse,
-                        request.to,
-                        request.from,
-                        request.term,
-                    );
+                    let granted =
+                        message(MessageType::MsgRequestVoteResponse, request.to, request.from, request.term);
                     self.raw.step(granted).unwrap();
                 }
             }
@@ -158,9 +138,7 @@ impl Node {
     /// (index, term) of every entry in the log.
     pub fn log(&self) -> Vec<(u64, u64)> {
         let indexes = self.raw.first_index()..=self.raw.last().index;
-        indexes
-            .map(|index| (index, self.raw.term_at(index).unwrap()))
-            .collect()
+        indexes.map(|index| (index, self.raw.term_at(index).unwrap())).collect()
     }
 
     pub fn log_terms(&self) -> Vec<u64> {
@@ -189,12 +167,7 @@ impl Network {
 
     pub fn of(nodes: Vec<Node>) -> Network {
         let nodes = nodes.into_iter().map(|node| (node.raw.id(), node)).collect();
-        Network {
-            nodes,
-            cuts: BTreeSet::new(),
-            ignored: Vec::new(),
-            queue: VecDeque::new(),
-        }
+        Network { nodes, cuts: BTreeSet::new(), ignored: Vec::new(), queue: VecDeque::new() }
     }
 
     pub fn node(&self, id: u64) -> &RawNode {
@@ -259,9 +232,7 @@ impl Network {
 
     /// The heartbeat interval of `id` runs out.
     pub fn beat(&mut self, id: u64) {
-        self.node_mut(id)
-            .step(message(MessageType::MsgBeat, id, id, 0))
-            .unwrap();
+        self.node_mut(id).step(message(MessageType::MsgBeat, id, id, 0)).unwrap();
         self.settle();
     }
 }
@@ -272,65 +243,62 @@ pub fn ids(size: u64) -> Vec<u64> {
 
 /// Empty entries from `first` on with these terms.
 pub fn entries(first: u64, terms: &[u64]) -> Vec<Entry> {
-    (first..)
-        .zip(terms)
-        .map(|(index, &term)| Entry {
-            index,
-            term,
-            ..Entry::default()
-        })
-        .collect()
+    (first..).zip(terms).map(|(index, &term)| Entry { index, term, ..Entry::default() }).collect()
 }
 
 pub fn entry(index: u64, term: u64, data: &'static str) -> Entry {
-    Entry {
-        index,
-        term,
-        data: data.into(),
-        ..Entry::default()
-    }
+    Entry { index, term, data: data.into(), ..Entry::default() }
 }
 
 pub fn message(kind: MessageType, from: u64, to: u64, term: u64) -> Message {
-    Message {
-        msg_type: kind as i32,
-        from,
-        to,
-        term,
-        ..Message::default()
-    }
+    Message { msg_type: kind as i32, from, to, term, ..Message::default() }
 }
 
 /// An append from 2 to 1 in `term`, after the entry of `previous_term` at `previous`.
 pub fn append(term: u64, previous: u64, previous_term: u64, entries: Vec<Entry>, commit: u64) -> Message {
     let message = message(MessageType::MsgAppend, 2, 1, term);
-    Message {
-        index: previous,
-        log_term: previous_term,
-        entries,
-        commit,
-        ..message
-    }
+    Message { index: previous, log_term: previous_term, entries, commit, ..message }
 }
 
 /// What a follower with a matching log answers.
 pub fn accept(append: &Message) -> Message {
     assert_eq!(append.msg_type, MessageType::MsgAppend as i32);
     let index = append.index + append.entries.len() as u64;
-    Message {
-        index,
-        ..message(
-            MessageType::MsgAppendResponse,
-            append.to,
-            append.from,
-            append.term,
-        )
-    }
+    Message { index, ..message(MessageType::MsgAppendResponse, append.to, append.from, append.term) }
 }
 
 pub fn of_kind(messages: Vec<Message>, kind: MessageType) -> Vec<Message> {
-    messages
-        .into_iter()
-        .filter(|message| message.msg_type == kind as i32)
-        .collect()
+    messages.into_iter().filter(|message| message.msg_type == kind as i32).collect()
+}
+
+/// Leader 1 of `size` in term 1, its empty entry committed.
+pub fn settled_leader(size: u64) -> Node {
+    let (mut leader, appends) = elect(Node::new(1, &ids(size)));
+    for append in appends {
+        leader.step(accept(&append));
+    }
+    assert_eq!(leader.raw.commit(), 1);
+    leader
+}
+
+/// Makes replica 1 leader by everybody's vote. Returns the appends of its empty entry.
+pub fn elect(mut node: Node) -> (Node, Vec<Message>) {
+    node.raw.campaign();
+    let mut sent = Vec::new();
+    for request in node.work() {
+        sent.extend(node.step(message(MessageType::MsgRequestVoteResponse, request.to, 1, request.term)));
+    }
+    assert_eq!(node.raw.role(), Role::Leader);
+    (node, of_kind(sent, MessageType::MsgAppend))
+}
+
+/// Proposes and returns the messages that may be sent.
+pub fn propose(node: &mut Node, data: &'static str) -> Vec<Message> {
+    node.raw.propose(data.into()).unwrap();
+    node.work()
+}
+
+/// Proposals as applied: the data of the entries that have any.
+pub fn applied_data(node: &Node) -> Vec<&[u8]> {
+    node.applied.iter().map(|entry| &entry.data[..]).filter(|data| !data.is_empty()).collect()
 }

@@ -13,20 +13,11 @@ const FIRST: u64 = RAFT_INIT_LOG_INDEX + 1;
 fn region() -> Region {
     let peers = [(10, 1, 0), (20, 2, 0), (30, 3, 1)];
     let peers = peers.map(|(id, store_id, role)| Peer { id, store_id, role });
-    Region {
-        id: 2,
-        peers: peers.to_vec(),
-        ..Region::default()
-    }
+    Region { id: 2, peers: peers.to_vec(), ..Region::default() }
 }
 
 fn entry(index: u64, term: u64) -> Entry {
-    Entry {
-        index,
-        term,
-        data: Bytes::from(format!("{index}/{term}")),
-        ..Entry::default()
-    }
+    Entry { index, term, data: Bytes::from(format!("{index}/{term}")), ..Entry::default() }
 }
 
 /// Writes the first region as a bootstrap does.
@@ -49,17 +40,12 @@ fn save(engine: &mut MapEngine, storage: &mut PeerStorage, ready: &Ready) {
 fn indexes(engine: &MapEngine) -> Vec<u64> {
     let mut indexes = Vec::new();
     engine
-        .scan(
-            Db::Raft,
-            &keys::raft_log(1, 0),
-            &keys::raft_state(3),
-            &mut |key, _| {
-                if let Some(keys::Key::RaftLog { index, .. }) = keys::decode(key) {
-                    indexes.push(index);
-                }
-                true
-            },
-        )
+        .scan(Db::Raft, &keys::raft_log(1, 0), &keys::raft_state(3), &mut |key, _| {
+            if let Some(keys::Key::RaftLog { index, .. }) = keys::decode(key) {
+                indexes.push(index);
+            }
+            true
+        })
         .unwrap();
     indexes
 }
@@ -98,39 +84,18 @@ proptest! {
 #[test]
 fn a_commit_alone_waits_for_the_next_write() {
     let (mut engine, mut storage) = start();
-    let hard_state = |commit| {
-        Some(HardState {
-            term: 6,
-            vote: 10,
-            commit,
-        })
-    };
+    let hard_state = |commit| Some(HardState { term: 6, vote: 10, commit });
     let entries = vec![entry(6, 6), entry(7, 6)];
-    let ready = Ready {
-        entries,
-        hard_state: hard_state(5),
-        must_sync: true,
-        ..Ready::default()
-    };
+    let ready = Ready { entries, hard_state: hard_state(5), must_sync: true, ..Ready::default() };
     save(&mut engine, &mut storage, &ready);
     let mut batch = WriteBatch::new();
-    storage.save_ready_state(
-        &Ready {
-            hard_state: hard_state(7),
-            ..Ready::default()
-        },
-        &mut batch,
-    );
+    storage.save_ready_state(&Ready { hard_state: hard_state(7), ..Ready::default() }, &mut batch);
     assert!(batch.is_empty());
     assert_eq!(storage.raft_state().hard_state, hard_state(7));
     let loaded = PeerStorage::load(&engine, region()).unwrap();
     assert_eq!(loaded.raft_state().hard_state, hard_state(5));
 
-    let ready = Ready {
-        entries: vec![entry(8, 6)],
-        must_sync: true,
-        ..Ready::default()
-    };
+    let ready = Ready { entries: vec![entry(8, 6)], must_sync: true, ..Ready::default() };
     save(&mut engine, &mut storage, &ready);
     let loaded = PeerStorage::load(&engine, region()).unwrap();
     assert_eq!(loaded.raft_state().hard_state, hard_state(7));
@@ -139,51 +104,19 @@ fn a_commit_alone_waits_for_the_next_write() {
 #[test]
 fn members_come_from_the_region() {
     let (engine, storage) = start();
-    let state = StorageView {
-        storage: &storage,
-        engine: &engine,
-    }
-    .initial_state()
-    .unwrap();
-    assert_eq!(
-        (state.conf_state.voters, state.conf_state.learners),
-        (vec![10, 20], vec![30])
-    );
-    assert_eq!(
-        state.hard_state,
-        HardState {
-            term: 5,
-            vote: 0,
-            commit: 5
-        }
-    );
+    let state = StorageView { storage: &storage, engine: &engine }.initial_state().unwrap();
+    assert_eq!((state.conf_state.voters, state.conf_state.learners), (vec![10, 20], vec![30]));
+    assert_eq!(state.hard_state, HardState { term: 5, vote: 0, commit: 5 });
 }
 
 #[test]
 fn a_range_outside_the_log_is_an_error() {
     let (mut engine, mut storage) = start();
     let entries = vec![entry(6, 6), entry(7, 6)];
-    save(
-        &mut engine,
-        &mut storage,
-        &Ready {
-            entries,
-            must_sync: true,
-            ..Ready::default()
-        },
-    );
-    let view = StorageView {
-        storage: &storage,
-        engine: &engine,
-    };
-    assert_eq!(
-        view.entries(5, 7),
-        Err(StorageError::Compacted { index: 5, first: 6 })
-    );
-    assert_eq!(
-        view.entries(7, 9),
-        Err(StorageError::Unavailable { index: 8, last: 7 })
-    );
+    save(&mut engine, &mut storage, &Ready { entries, must_sync: true, ..Ready::default() });
+    let view = StorageView { storage: &storage, engine: &engine };
+    assert_eq!(view.entries(5, 7), Err(StorageError::Compacted { index: 5, first: 6 }));
+    assert_eq!(view.entries(7, 9), Err(StorageError::Unavailable { index: 8, last: 7 }));
     assert_eq!(view.term(4), Err(StorageError::Compacted { index: 4, first: 6 }));
     assert_eq!(view.term(8), Err(StorageError::Unavailable { index: 8, last: 7 }));
     assert_eq!(view.entries(7, 7), Ok(Vec::new()));
@@ -193,26 +126,12 @@ fn a_range_outside_the_log_is_an_error() {
 fn damage_is_found_on_reading() {
     let (mut engine, mut storage) = start();
     let entries = (6..10).map(|index| entry(index, 6)).collect();
-    save(
-        &mut engine,
-        &mut storage,
-        &Ready {
-            entries,
-            must_sync: true,
-            ..Ready::default()
-        },
-    );
+    save(&mut engine, &mut storage, &Ready { entries, must_sync: true, ..Ready::default() });
     let mut damage = |change: &dyn Fn(&mut WriteBatch)| {
         let mut batch = WriteBatch::new();
         change(&mut batch);
         engine.write(Db::Raft, batch).unwrap();
-        StorageView {
-            storage: &storage,
-            engine: &engine,
-        }
-        .entries(6, 10)
-        .unwrap_err()
-        .to_string()
+        StorageView { storage: &storage, engine: &engine }.entries(6, 10).unwrap_err().to_string()
     };
     let missing = damage(&|batch| batch.delete(&keys::raft_log(2, 9)));
     assert!(missing.contains("entry 9 is missing"), "{missing}");
@@ -238,13 +157,8 @@ fn databases_that_contradict_each_other_do_not_load() {
         PeerStorage::load(&engine, region()).map(|storage| storage.applied_index())
     };
     assert_eq!(load(&|_| {}), Ok(5));
-    let ahead = load(&|storage| storage.apply_state.applied_index = 6)
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        ahead,
-        "region 2: truncated 5 <= applied 6 <= last 5 does not hold"
-    );
+    let ahead = load(&|storage| storage.apply_state.applied_index = 6).unwrap_err().to_string();
+    assert_eq!(ahead, "region 2: truncated 5 <= applied 6 <= last 5 does not hold");
     assert!(load(&|storage| storage.apply_state.applied_index = 4).is_err());
     let (engine, _) = start();
     let missing = PeerStorage::load(&engine, region()).unwrap_err();
@@ -255,11 +169,7 @@ fn databases_that_contradict_each_other_do_not_load() {
 #[should_panic(expected = "append at 8, with 5 applied and 6 the last index")]
 fn a_gap_is_a_bug() {
     let (mut engine, mut storage) = start();
-    let ready = |index| Ready {
-        entries: vec![entry(index, 6)],
-        must_sync: true,
-        ..Ready::default()
-    };
+    let ready = |index| Ready { entries: vec![entry(index, 6)], must_sync: true, ..Ready::default() };
     save(&mut engine, &mut storage, &ready(6));
     save(&mut engine, &mut storage, &ready(8));
 }
@@ -269,24 +179,8 @@ fn a_gap_is_a_bug() {
 fn what_is_applied_never_changes() {
     let (mut engine, mut storage) = start();
     let entries = vec![entry(6, 6), entry(7, 6)];
-    save(
-        &mut engine,
-        &mut storage,
-        &Ready {
-            entries,
-            must_sync: true,
-            ..Ready::default()
-        },
-    );
+    save(&mut engine, &mut storage, &Ready { entries, must_sync: true, ..Ready::default() });
     storage.save_applied(6, &mut WriteBatch::new());
     let entries = vec![entry(6, 7)];
-    save(
-        &mut engine,
-        &mut storage,
-        &Ready {
-            entries,
-            must_sync: true,
-            ..Ready::default()
-        },
-    );
+    save(&mut engine, &mut storage, &Ready { entries, must_sync: true, ..Ready::default() });
 }

@@ -13,15 +13,8 @@ fn region() -> Region {
         id: 7,
         start_key: "b".into(),
         end_key: "m".into(),
-        region_epoch: Some(RegionEpoch {
-            conf_ver: 3,
-            version: 4,
-        }),
-        peers: vec![Peer {
-            id: 70,
-            store_id: 1,
-            role: 0,
-        }],
+        region_epoch: Some(RegionEpoch { conf_ver: 3, version: 4 }),
+        peers: vec![Peer { id: 70, store_id: 1, role: 0 }],
     }
 }
 
@@ -31,27 +24,18 @@ fn request(command: Command) -> RaftCmdRequest {
             region_epoch: region().region_epoch,
             ..RaftRequestHeader::default()
         }),
-        requests: vec![Request {
-            command: Some(command),
-        }],
+        requests: vec![Request { command: Some(command) }],
         admin_request: None,
     }
 }
 
 fn get(key: &'static str) -> RaftCmdRequest {
-    request(Command::Get(GetRequest {
-        cf: String::new(),
-        key: key.into(),
-    }))
+    request(Command::Get(GetRequest { cf: String::new(), key: key.into() }))
 }
 
 fn scan(start: &'static str, end: &'static str) -> RaftCmdRequest {
     let (start_key, end_key) = (start.into(), end.into());
-    request(Command::Scan(ScanRequest {
-        start_key,
-        end_key,
-        ..ScanRequest::default()
-    }))
+    request(Command::Scan(ScanRequest { start_key, end_key, ..ScanRequest::default() }))
 }
 
 fn admin(command: admin_request::Command, conf_ver: u64, version: u64) -> RaftCmdRequest {
@@ -61,9 +45,7 @@ fn admin(command: admin_request::Command, conf_ver: u64, version: u64) -> RaftCm
             ..RaftRequestHeader::default()
         }),
         requests: Vec::new(),
-        admin_request: Some(AdminRequest {
-            command: Some(command),
-        }),
+        admin_request: Some(AdminRequest { command: Some(command) }),
     }
 }
 
@@ -89,11 +71,7 @@ fn keys_must_be_in_the_region() {
 
 #[test]
 fn a_region_without_bounds_has_every_key() {
-    let everything = Region {
-        start_key: "".into(),
-        end_key: "".into(),
-        ..region()
-    };
+    let everything = Region { start_key: "".into(), end_key: "".into(), ..region() };
     for key in ["", "a", "zzz"] {
         assert_eq!(check_commands(&get(key), &everything), Ok(()));
     }
@@ -107,10 +85,7 @@ fn scans_must_end_in_the_region() {
     }
     for (start, end) in [("a", "c"), ("b", "ma"), ("m", ""), ("", "")] {
         let refused = check(&scan(start, end));
-        assert!(
-            matches!(refused, Err(RequestError::KeyNotInRegion(_))),
-            "{start}..{end}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(RequestError::KeyNotInRegion(_))), "{start}..{end}: {refused:?}");
     }
 }
 
@@ -123,26 +98,13 @@ fn one_bad_command_refuses_all() {
 
 #[test]
 fn commands_must_exist() {
-    let put = PutRequest {
-        cf: "raft".into(),
-        key: "c".into(),
-        value: "".into(),
-    };
+    let put = PutRequest { cf: "raft".into(), key: "c".into(), value: "".into() };
     let unknown = RequestError::UnknownColumnFamily("raft".into());
     assert_eq!(check(&request(Command::Put(put))), Err(unknown));
-    assert_eq!(
-        check(&request(Command::Snap(SnapRequest {}))),
-        Err(RequestError::Unsupported("Snap"))
-    );
-    let none = RaftCmdRequest {
-        requests: Vec::new(),
-        ..get("c")
-    };
+    assert_eq!(check(&request(Command::Snap(SnapRequest {}))), Err(RequestError::Unsupported("Snap")));
+    let none = RaftCmdRequest { requests: Vec::new(), ..get("c") };
     assert_eq!(check(&none), Err(RequestError::NoCommand));
-    let unknown = RaftCmdRequest {
-        requests: vec![Request { command: None }],
-        ..get("c")
-    };
+    let unknown = RaftCmdRequest { requests: vec![Request { command: None }], ..get("c") };
     assert_eq!(check(&unknown), Err(RequestError::NoCommand));
 }
 
@@ -150,29 +112,15 @@ fn commands_must_exist() {
 fn each_kind_of_command_has_its_part_of_the_epoch() {
     use admin_request::Command::{ChangePeer, CompactLog, Split, TransferLeader};
     let commands = [
-        (
-            "ChangePeer",
-            ChangePeer(ChangePeerRequest::default()),
-            [true, false],
-        ),
+        ("ChangePeer", ChangePeer(ChangePeerRequest::default()), [true, false]),
         ("Split", Split(SplitRequest::default()), [true, true]),
-        (
-            "TransferLeader",
-            TransferLeader(TransferLeaderRequest::default()),
-            [true, true],
-        ),
-        (
-            "CompactLog",
-            CompactLog(CompactLogRequest::default()),
-            [false, false],
-        ),
+        ("TransferLeader", TransferLeader(TransferLeaderRequest::default()), [true, true]),
+        ("CompactLog", CompactLog(CompactLogRequest::default()), [false, false]),
     ];
     for (name, command, [by_conf_ver, by_version]) in commands {
         // What passes the check of the epoch meets the next one.
         let refusal = |mismatch: bool| match mismatch {
-            true => RequestError::EpochNotMatch {
-                region: Box::new(region()),
-            },
+            true => RequestError::EpochNotMatch { region: Box::new(region()) },
             false => RequestError::Unsupported(name),
         };
         assert_eq!(check(&admin(command.clone(), 3, 4)), Err(refusal(false)));
@@ -185,32 +133,16 @@ fn each_kind_of_command_has_its_part_of_the_epoch() {
         check(&get).is_ok()
     };
     assert!(with_epoch(3, 4) && with_epoch(2, 4) && !with_epoch(3, 3) && !with_epoch(3, 5));
-    assert!(
-        check(&RaftCmdRequest {
-            header: None,
-            ..get("c")
-        })
-        .is_err()
-    );
+    assert!(check(&RaftCmdRequest { header: None, ..get("c") }).is_err());
 }
 
 #[test]
 fn a_sender_may_be_one_term_behind() {
     let region = region();
-    let replica = Replica {
-        region: &region,
-        peer_id: 70,
-        term: 8,
-        is_leader: true,
-        leader: None,
-    };
+    let replica = Replica { region: &region, peer_id: 70, term: 8, is_leader: true, leader: None };
     let request = get("c");
     let check = |term| {
-        let header = RaftRequestHeader {
-            peer: Some(region.peers[0]),
-            term,
-            ..request.header.unwrap()
-        };
+        let header = RaftRequestHeader { peer: Some(region.peers[0]), term, ..request.header.unwrap() };
         check_proposal(&header, &request, &replica)
     };
     for term in [0, 7, 8, 9, u64::MAX] {
@@ -222,31 +154,12 @@ fn a_sender_may_be_one_term_behind() {
 
 #[test]
 fn every_refusal_has_its_words_and_reason() {
-    let error: errorpb::Error = RequestError::NotLeader {
-        region_id: 7,
-        leader: None,
-    }
-    .into();
+    let error: errorpb::Error = RequestError::NotLeader { region_id: 7, leader: None }.into();
     assert_eq!(error.message, "not the leader of region 7");
-    assert_eq!(
-        error.reason,
-        Some(Reason::NotLeader(errorpb::NotLeader {
-            region_id: 7,
-            leader: None
-        }))
-    );
-    let error: errorpb::Error = RequestError::EpochNotMatch {
-        region: Box::new(region()),
-    }
-    .into();
+    assert_eq!(error.reason, Some(Reason::NotLeader(errorpb::NotLeader { region_id: 7, leader: None })));
+    let error: errorpb::Error = RequestError::EpochNotMatch { region: Box::new(region()) }.into();
     let current_regions = vec![region()];
-    assert_eq!(
-        error.reason,
-        Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions }))
-    );
+    assert_eq!(error.reason, Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions })));
     let error: errorpb::Error = RequestError::Unsupported("Split").into();
-    assert_eq!(
-        (error.message.as_str(), error.reason),
-        ("Split is not supported by this version", None)
-    );
+    assert_eq!((error.message.as_str(), error.reason), ("Split is not supported by this version", None));
 }

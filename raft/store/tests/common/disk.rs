@@ -47,11 +47,7 @@ impl Disk {
         for (_, ops) in self.unsynced.drain(..).take(keep) {
             replay(&mut self.durable, &ops);
         }
-        *self = Disk {
-            visible: self.durable.clone(),
-            durable: self.durable.clone(),
-            ..Disk::default()
-        };
+        *self = Disk { visible: self.durable.clone(), durable: self.durable.clone(), ..Disk::default() };
     }
 }
 

@@ -54,41 +54,21 @@ pub struct Cluster {
 pub fn first_region(stores: u64) -> Region {
     Region {
         id: REGION,
-        region_epoch: Some(RegionEpoch {
-            conf_ver: 1,
-            version: 1,
-        }),
-        peers: (1..=stores)
-            .map(|store_id| Peer {
-                id: store_id * 10,
-                store_id,
-                role: 0,
-            })
-            .collect(),
+        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
+        peers: (1..=stores).map(|store_id| Peer { id: store_id * 10, store_id, role: 0 }).collect(),
         ..Region::default()
     }
 }
 
 pub fn config(store_id: u64) -> Config {
-    Config {
-        seed: 7,
-        ..Config::new(store_id)
-    }
+    Config { seed: 7, ..Config::new(store_id) }
 }
 
 impl Cluster {
     /// `stores` stores of one region, booted and idle, and not for the first time: the traces of the
     /// bootstrap are gone.
     pub fn new(stores: u64) -> Cluster {
-        let node = |id| {
-            (
-                id,
-                Node {
-                    env: MemEnv::default(),
-                    store: None,
-                },
-            )
-        };
+        let node = |id| (id, Node { env: MemEnv::default(), store: None });
         let mut cluster = Cluster {
             nodes: (1..=stores).map(node).collect(),
             now: 1_000 * MS,
@@ -192,10 +172,7 @@ impl Cluster {
         let end = self.now + ms * MS;
         self.settle();
         loop {
-            let deadlines = self
-                .nodes
-                .values()
-                .filter_map(|node| node.store.as_ref()?.next_deadline());
+            let deadlines = self.nodes.values().filter_map(|node| node.store.as_ref()?.next_deadline());
             let Some(next) = deadlines.min().filter(|next| *next <= end) else {
                 break;
             };
@@ -216,89 +193,45 @@ impl Cluster {
     /// The stores that lead the region.
     pub fn leaders(&self) -> Vec<u64> {
         let leads = |node: &Node| node.store.is_some() && node.peer().raft().role() == Role::Leader;
-        self.nodes
-            .iter()
-            .filter(|(_, node)| leads(node))
-            .map(|(id, _)| *id)
-            .collect()
+        self.nodes.iter().filter(|(_, node)| leads(node)).map(|(id, _)| *id).collect()
     }
 
     /// The header of a request that the replica on store `id` should accept.
     pub fn header(&self, id: u64) -> RaftRequestHeader {
-        let peer = Some(Peer {
-            id: id * 10,
-            store_id: id,
-            role: 0,
-        });
-        RaftRequestHeader {
-            region_id: REGION,
-            peer,
-            region_epoch: self.region().region_epoch,
-            term: 0,
-        }
+        let peer = Some(Peer { id: id * 10, store_id: id, role: 0 });
+        RaftRequestHeader { region_id: REGION, peer, region_epoch: self.region().region_epoch, term: 0 }
     }
 
     /// Sends commands to a store.
     pub fn request(&mut self, id: u64, commands: Vec<Command>) -> RequestId {
-        let requests = commands
-            .into_iter()
-            .map(|command| Request {
-                command: Some(command),
-            })
-            .collect();
+        let requests = commands.into_iter().map(|command| Request { command: Some(command) }).collect();
         let header = Some(self.header(id));
-        self.raw_request(
-            id,
-            RaftCmdRequest {
-                header,
-                requests,
-                admin_request: None,
-            },
-        )
+        self.raw_request(id, RaftCmdRequest { header, requests, admin_request: None })
     }
 
     pub fn raw_request(&mut self, id: u64, request: RaftCmdRequest) -> RequestId {
         self.next_request += 1;
         let request_id = RequestId(self.next_request);
-        self.with(id, |store, env, now| {
-            store.on_request(env, now, request_id, request)
-        });
+        self.with(id, |store, env, now| store.on_request(env, now, request_id, request));
         request_id
     }
 
     /// What the client was told, if anything yet.
     pub fn reply(&self, request: RequestId) -> Option<&RaftCmdResponse> {
-        self.nodes
-            .values()
-            .find_map(|node| node.env.replies.get(&request))
+        self.nodes.values().find_map(|node| node.env.replies.get(&request))
     }
 
     /// The reason of the refusal.
     pub fn refusal(&self, request: RequestId) -> Reason {
-        let header = self
-            .reply(request)
-            .expect("a reply")
-            .header
-            .as_ref()
-            .expect("a header");
-        header
-            .error
-            .as_ref()
-            .expect("an error")
-            .reason
-            .clone()
-            .expect("a reason")
+        let header = self.reply(request).expect("a reply").header.as_ref().expect("a header");
+        header.error.as_ref().expect("an error").reason.clone().expect("a reason")
     }
 
     /// The results of a request that succeeded.
     pub fn results(&self, request: RequestId) -> Vec<response::Result> {
         let reply = self.reply(request).expect("a reply");
         assert_eq!(reply.header.as_ref().expect("a header").error, None);
-        reply
-            .responses
-            .iter()
-            .map(|response| response.result.clone().expect("a result"))
-            .collect()
+        reply.responses.iter().map(|response| response.result.clone().expect("a result")).collect()
     }
 
     /// Sends commands, lets the cluster rest, gives the results.
@@ -310,53 +243,30 @@ impl Cluster {
 
     /// The value of a key as store `id` has applied it.
     pub fn value(&self, id: u64, key: &str) -> Option<String> {
-        let value = self.nodes[&id]
-            .env
-            .kv
-            .visible
-            .get(format!("default_{key}").as_bytes())?;
+        let value = self.nodes[&id].env.kv.visible.get(format!("default_{key}").as_bytes())?;
         Some(String::from_utf8(value.to_vec()).unwrap())
     }
 }
 
 pub fn get(key: &'static str) -> Command {
-    Command::Get(GetRequest {
-        cf: String::new(),
-        key: key.into(),
-    })
+    Command::Get(GetRequest { cf: String::new(), key: key.into() })
 }
 
 pub fn put(key: &'static str, value: &'static str) -> Command {
-    Command::Put(PutRequest {
-        cf: "default".into(),
-        key: key.into(),
-        value: value.into(),
-    })
+    Command::Put(PutRequest { cf: "default".into(), key: key.into(), value: value.into() })
 }
 
 pub fn delete(key: &'static str) -> Command {
-    Command::Delete(DeleteRequest {
-        cf: String::new(),
-        key: key.into(),
-    })
+    Command::Delete(DeleteRequest { cf: String::new(), key: key.into() })
 }
 
 pub fn append(key: &'static str, suffix: &'static str) -> Command {
-    Command::Append(AppendRequest {
-        cf: String::new(),
-        key: key.into(),
-        suffix: suffix.into(),
-    })
+    Command::Append(AppendRequest { cf: String::new(), key: key.into(), suffix: suffix.into() })
 }
 
 pub fn scan(start: &'static str, end: &'static str, limit: u32) -> Command {
     let (start_key, end_key) = (start.into(), end.into());
-    Command::Scan(ScanRequest {
-        cf: String::new(),
-        start_key,
-        end_key,
-        limit,
-    })
+    Command::Scan(ScanRequest { cf: String::new(), start_key, end_key, limit })
 }
 
 pub fn compare_and_set(key: &'static str, expected: Option<&'static str>, value: &'static str) -> Command {

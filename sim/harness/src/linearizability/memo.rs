@@ -1,10 +1,11 @@
 //! Lowe's memory: the configurations that the search has been in.
 //!
 //! A configuration is the set of answered operations already placed, the value that the key has then, and the
-//! set of *open* operations (those without an answer) used so far. Two paths to one configuration have the same
-//! futures, so the second is not followed. More is true: open operations need not be used at all, so what can
-//! follow a configuration can also follow one that differs only in having used fewer of them. The memory
-//! therefore keeps, for each placed set and value, the smallest open sets seen, and covers all their supersets.
+//! set of *open* operations (those without an answer) used so far. Two paths to one configuration have the
+//! same futures, so the second is not followed. More is true: open operations need not be used at all, so
+//! what can follow a configuration can also follow one that differs only in having used fewer of them. The
+//! memory therefore keeps, for each placed set and value, the smallest open sets seen, and covers all their
+//! supersets.
 //!
 //! Placed sets are kept as the words that can differ: those before are all ones, those after all zeros.
 
@@ -87,12 +88,7 @@ impl Memo {
                 let words = (self.placed.len(), placed.words.len() as u32);
                 self.placed.extend_from_slice(placed.words);
                 self.table.insert(hash, self.entries.len() as u32);
-                self.entries.push(Entry {
-                    value,
-                    full_words: placed.full_words,
-                    words,
-                    open,
-                });
+                self.entries.push(Entry { value, full_words: placed.full_words, words, open });
                 false
             }
         }

@@ -2,7 +2,8 @@
 //!
 //! A history is linearizable if every answered operation can be given one moment between its call and its
 //! return at which it takes effect, so that in the order of those moments a plain map gives the answers that
-//! the clients saw. An operation that never got an answer may take effect at any moment after its call, or never.
+//! the clients saw. An operation that never got an answer may take effect at any moment after its call, or
+//! never.
 //!
 //! **Method.** Linearizability is local, so each key is checked on its own. A key's history goes through the
 //! search of Wing and Gong with Lowe's memory of configurations already seen ("Testing for linearizability",
@@ -13,8 +14,8 @@
 //! the same budget give the same verdict, on every machine. A violation comes with the shortest prefix of the
 //! key's history that already fails.
 //!
-//! **Not covered.** Operations on several keys at once: a scan is checked as one read a key, each with a moment
-//! of its own.
+//! **Not covered.** Operations on several keys at once: a scan is checked as one read a key, each with a
+//! moment of its own.
 
 mod bits;
 mod memo;
@@ -100,10 +101,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget {
-            total: 20_000_000,
-            per_key: 4_000_000,
-        }
+        Budget { total: 50_000_000, per_key: 20_000_000 }
     }
 }
 
@@ -144,10 +142,7 @@ pub fn check(operations: &[Operation], budget: Budget) -> Verdict {
                 return Verdict::Violation(refutation::refute(&history, reached, limit));
             }
             Found::OutOfSteps if unknown.is_none() => {
-                unknown = Some(Verdict::Unknown {
-                    key: key.clone(),
-                    explored: search.steps(),
-                });
+                unknown = Some(Verdict::Unknown { key: key.clone(), explored: search.steps() });
             }
             Found::OutOfSteps => {}
         }

@@ -1,5 +1,5 @@
-//! One key's history, prepared for the search: values as numbers, calls and returns as one list of events, and
-//! the operations without an answer apart from those with one.
+//! One key's history, prepared for the search: values as numbers, calls and returns as one list of events,
+//! and the operations without an answer apart from those with one.
 
 use super::values::{ValueId, Values};
 use super::{Action, CasOutcome, Operation};
@@ -16,10 +16,7 @@ pub(super) enum Step {
     /// Saw `expected` and replaced it.
     Swap { expected: ValueId, value: ValueId },
     /// Saw another value than `expected`: this one, if the answer told it.
-    Refused {
-        expected: ValueId,
-        previous: Option<ValueId>,
-    },
+    Refused { expected: ValueId, previous: Option<ValueId> },
     /// Replaced `expected` if it was there; the answer does not say.
     MaybeSwap { expected: ValueId, value: ValueId },
     /// Has an answer that contradicts itself.
@@ -49,20 +46,13 @@ impl Step {
 
     /// Tells something about the value that is less than what it is.
     fn is_vague(self) -> bool {
-        matches!(
-            self,
-            Step::Refused { previous: None, .. } | Step::MaybeSwap { .. }
-        )
+        matches!(self, Step::Refused { previous: None, .. } | Step::MaybeSwap { .. })
     }
 
     /// The value that this operation can tell from others.
     fn observed(self) -> Option<ValueId> {
         match self {
-            Step::MaybeSwap { expected, .. }
-            | Step::Refused {
-                expected,
-                previous: None,
-            } => Some(expected),
+            Step::MaybeSwap { expected, .. } | Step::Refused { expected, previous: None } => Some(expected),
             _ => self.needed(),
         }
     }
@@ -71,14 +61,10 @@ impl Step {
     fn with_unseen(self, values: &mut Values) -> Step {
         match self {
             Step::Put(value) => Step::Put(values.or_unseen(value)),
-            Step::Swap { expected, value } => Step::Swap {
-                expected,
-                value: values.or_unseen(value),
-            },
-            Step::MaybeSwap { expected, value } => Step::MaybeSwap {
-                expected,
-                value: values.or_unseen(value),
-            },
+            Step::Swap { expected, value } => Step::Swap { expected, value: values.or_unseen(value) },
+            Step::MaybeSwap { expected, value } => {
+                Step::MaybeSwap { expected, value: values.or_unseen(value) }
+            }
             Step::Get(_) | Step::Append(_) | Step::Refused { .. } | Step::Never => self,
         }
     }
@@ -138,26 +124,17 @@ impl Problem {
             problem.add(index, operation);
         }
         // At one position calls come first: operations that touch count as overlapping.
-        problem
-            .events
-            .sort_unstable_by_key(|event| (event.at, event.is_return, event.op));
+        problem.events.sort_unstable_by_key(|event| (event.at, event.is_return, event.op));
         problem.vague = problem.answered.iter().any(|step| step.is_vague());
         problem.set_observed();
         problem
     }
 
     fn set_observed(&mut self) {
-        let Problem {
-            values,
-            answered,
-            open,
-            ..
-        } = self;
+        let Problem { values, answered, open, .. } = self;
         let steps = || answered.iter().copied().chain(open.iter().map(|open| open.step));
         values.observe(steps().filter_map(Step::observed).collect());
-        let steps = answered
-            .iter_mut()
-            .chain(open.iter_mut().map(|open| &mut open.step));
+        let steps = answered.iter_mut().chain(open.iter_mut().map(|open| &mut open.step));
         steps.for_each(|step| *step = step.with_unseen(values));
     }
 
@@ -170,28 +147,12 @@ impl Problem {
                 let op = self.answered.len() as u32;
                 self.answered.push(step);
                 self.answered_from.push(index);
-                self.events.push(Event {
-                    at: operation.call,
-                    op,
-                    is_return: false,
-                });
-                self.events.push(Event {
-                    at: ret,
-                    op,
-                    is_return: true,
-                });
+                self.events.push(Event { at: operation.call, op, is_return: false });
+                self.events.push(Event { at: ret, op, is_return: true });
             }
             None => {
-                let elder = self
-                    .open
-                    .iter()
-                    .rposition(|open| open.step == step)
-                    .map(|index| index as u32);
-                self.open.push(Open {
-                    step,
-                    call: operation.call,
-                    elder,
-                });
+                let elder = self.open.iter().rposition(|open| open.step == step).map(|index| index as u32);
+                self.open.push(Open { step, call: operation.call, elder });
                 self.open_from.push(index);
             }
         }
@@ -206,11 +167,7 @@ fn step(values: &mut Values, action: &Action, answered: bool) -> Option<Step> {
         Action::Put { value } => Step::Put(values.intern(Some(value))),
         Action::Delete => Step::Put(ValueId::ABSENT),
         Action::Append { suffix } => Step::Append(values.intern(Some(suffix))),
-        Action::CompareAndSet {
-            expected,
-            value,
-            outcome,
-        } => {
+        Action::CompareAndSet { expected, value, outcome } => {
             let expected = values.intern(expected.as_ref());
             let value = values.intern(Some(value));
             let outcome = outcome.as_ref().filter(|_| answered);

@@ -1,8 +1,9 @@
-//! What a person needs to believe that a history is not linearizable: as little of it as possible, and how far
-//! one gets.
+//! What a person needs to believe that a history is not linearizable: as little of it as possible, and how
+//! far one gets.
 //!
-//! A prefix of a linearizable history is linearizable, so there is a first return that makes a history fail, and
-//! it is found by bisection. What was called before that return and not answered is left without an answer.
+//! A prefix of a linearizable history is linearizable, so there is a first return that makes a history fail,
+//! and it is found by bisection. What was called before that return and not answered is left without an
+//! answer.
 
 use std::fmt;
 
@@ -17,8 +18,8 @@ use super::{Action, CasOutcome, Operation};
 pub struct Refutation {
     /// The key.
     pub key: Bytes,
-    /// The shortest prefix of the key's history that fails, in the order of calls. (Not always the shortest if the
-    /// budget ends while it is sought; failing always.) Reads without an answer are left out.
+    /// The shortest prefix of the key's history that fails, in the order of calls. (Not always the shortest
+    /// if the budget ends while it is sought; failing always.) Reads without an answer are left out.
     pub operations: Vec<Operation>,
     /// The order that came furthest into the prefix, as indices of `operations`.
     pub order: Vec<usize>,
@@ -28,7 +29,8 @@ pub struct Refutation {
     pub unplaced: Vec<usize>,
 }
 
-/// Explains a history in which a search with `limit` steps found no order. Before the position `reached`, it has one.
+/// Explains a history in which a search with `limit` steps found no order. Before the position `reached`, it
+/// has one.
 pub(super) fn refute(history: &[&Operation], reached: u64, limit: u64) -> Refutation {
     let mut ends: Vec<u64> = history.iter().filter_map(|operation| operation.ret).collect();
     ends.sort_unstable();
@@ -52,10 +54,7 @@ pub(super) fn refute(history: &[&Operation], reached: u64, limit: u64) -> Refuta
 /// The history up to the position `end`, inclusively.
 fn prefix(history: &[&Operation], end: u64) -> Vec<Operation> {
     let called = history.iter().take_while(|operation| operation.call < end);
-    called
-        .map(|operation| cut(operation, end))
-        .filter(Operation::matters)
-        .collect()
+    called.map(|operation| cut(operation, end)).filter(Operation::matters).collect()
 }
 
 /// The operation as it was known at the position `end`.
@@ -93,13 +92,8 @@ fn explain(operations: Vec<Operation>, limit: u64) -> Refutation {
     order.iter().for_each(|&index| placed[index] = true);
     Refutation {
         key: operations[0].key.clone(),
-        unplaced: (0..operations.len())
-            .filter(answered)
-            .filter(|&index| !placed[index])
-            .collect(),
-        value: order
-            .iter()
-            .fold(None, |value, &index| operations[index].action.after(value)),
+        unplaced: (0..operations.len()).filter(answered).filter(|&index| !placed[index]).collect(),
+        value: order.iter().fold(None, |value, &index| operations[index].action.after(value)),
         order,
         operations,
     }
@@ -113,9 +107,7 @@ impl Action {
             Action::Put { value } => Some(value.clone()),
             Action::Delete => None,
             Action::Append { suffix } => Some([value.as_deref().unwrap_or_default(), suffix].concat().into()),
-            Action::CompareAndSet {
-                expected, value: new, ..
-            } if *expected == value => Some(new.clone()),
+            Action::CompareAndSet { expected, value: new, .. } if *expected == value => Some(new.clone()),
             Action::CompareAndSet { .. } => value,
         }
     }
@@ -126,17 +118,9 @@ const SHOWN: usize = 20;
 
 impl fmt::Display for Refutation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let answered = self
-            .operations
-            .iter()
-            .filter(|operation| operation.ret.is_some())
-            .count();
+        let answered = self.operations.iter().filter(|operation| operation.ret.is_some()).count();
         let open = self.operations.len() - answered;
-        write!(
-            f,
-            "key {} is not linearizable: no order explains {answered} answers",
-            text(&self.key)
-        )?;
+        write!(f, "key {} is not linearizable: no order explains {answered} answers", text(&self.key))?;
         match open {
             0 => writeln!(f)?,
             1 => writeln!(f, " (1 more call was never answered, or later)")?,
@@ -153,23 +137,14 @@ impl fmt::Display for Refutation {
         self.fmt_table(f, &shown)?;
         match self.order.len() {
             0 => writeln!(f, "no operation can be first: the key is absent then")?,
-            len => writeln!(
-                f,
-                "after number {len} in the best order, the value is {}",
-                state(&self.value)
-            )?,
+            len => writeln!(f, "after number {len} in the best order, the value is {}", state(&self.value))?,
         }
         let stuck: Vec<String> = self
             .unplaced
             .iter()
             .map(|&index| &self.operations[index])
             .map(|operation| {
-                format!(
-                    "client {}'s {} -> {}",
-                    operation.client,
-                    operation.action,
-                    Answer(operation)
-                )
+                format!("client {}'s {} -> {}", operation.client, operation.action, Answer(operation))
             })
             .collect();
         write!(f, "without a place: {}", stuck.join("; "))
@@ -179,10 +154,7 @@ impl fmt::Display for Refutation {
 impl Refutation {
     fn fmt_table(&self, f: &mut fmt::Formatter<'_>, shown: &[usize]) -> fmt::Result {
         let mut number = vec![None; self.operations.len()];
-        self.order
-            .iter()
-            .zip(1..)
-            .for_each(|(&index, place)| number[index] = Some(place));
+        self.order.iter().zip(1..).for_each(|(&index, place)| number[index] = Some(place));
         let timeline = Timeline::new(shown.iter().map(|&index| &self.operations[index]));
         let mut rows =
             vec![["order", "client", "call..return", "operation", "answer", "time"].map(String::from)];
@@ -197,11 +169,7 @@ impl Refutation {
             [
                 place,
                 operation.client.to_string(),
-                format!(
-                    "{}..{}",
-                    operation.call,
-                    operation.ret.map_or(String::new(), |ret| ret.to_string())
-                ),
+                format!("{}..{}", operation.call, operation.ret.map_or(String::new(), |ret| ret.to_string())),
                 operation.action.to_string(),
                 Answer(operation).to_string(),
                 timeline.bar(operation),
@@ -222,10 +190,8 @@ struct Timeline(Vec<u64>);
 
 impl Timeline {
     fn new<'a>(operations: impl Iterator<Item = &'a Operation>) -> Self {
-        let mut events: Vec<u64> = operations
-            .flat_map(|operation| [Some(operation.call), operation.ret])
-            .flatten()
-            .collect();
+        let mut events: Vec<u64> =
+            operations.flat_map(|operation| [Some(operation.call), operation.ret]).flatten().collect();
         events.sort_unstable();
         events.dedup();
         Timeline(events)
@@ -235,9 +201,7 @@ impl Timeline {
     fn bar(&self, operation: &Operation) -> String {
         let column = |position| self.0.partition_point(|&event| event < position);
         let start = column(operation.call);
-        let (end, mark) = operation
-            .ret
-            .map_or((self.0.len(), '>'), |ret| (column(ret), ']'));
+        let (end, mark) = operation.ret.map_or((self.0.len(), '>'), |ret| (column(ret), ']'));
         format!("{:start$}[{}{mark}", "", "-".repeat(end - start - 1))
     }
 }
@@ -267,18 +231,10 @@ impl fmt::Display for Answer<'_> {
         match &self.0.action {
             Action::Get { value: Some(value) } => write!(f, "{}", state(value)),
             Action::Put { .. } | Action::Delete | Action::Append { .. } => write!(f, "done"),
-            Action::CompareAndSet {
-                outcome: Some(CasOutcome { succeeded: true, .. }),
-                ..
-            } => write!(f, "set"),
-            Action::CompareAndSet {
-                outcome:
-                    Some(CasOutcome {
-                        previous: Some(previous),
-                        ..
-                    }),
-                ..
-            } => {
+            Action::CompareAndSet { outcome: Some(CasOutcome { succeeded: true, .. }), .. } => {
+                write!(f, "set")
+            }
+            Action::CompareAndSet { outcome: Some(CasOutcome { previous: Some(previous), .. }), .. } => {
                 write!(f, "refused: {}", state(previous))
             }
             Action::CompareAndSet { outcome: Some(_), .. } => write!(f, "refused"),
@@ -290,9 +246,7 @@ impl fmt::Display for Answer<'_> {
 }
 
 fn state(value: &Option<Bytes>) -> String {
-    value
-        .as_ref()
-        .map_or_else(|| "absent".into(), |value| text(value))
+    value.as_ref().map_or_else(|| "absent".into(), |value| text(value))
 }
 
 /// Bytes in quotes; of long ones, both ends and the length.
@@ -302,10 +256,5 @@ fn text(bytes: &[u8]) -> String {
         return format!("\"{}\"", bytes.escape_ascii());
     }
     let (head, tail) = (&bytes[..END], &bytes[bytes.len() - END..]);
-    format!(
-        "\"{}..{}\" ({} bytes)",
-        head.escape_ascii(),
-        tail.escape_ascii(),
-        bytes.len()
-    )
+    format!("\"{}..{}\" ({} bytes)", head.escape_ascii(), tail.escape_ascii(), bytes.len())
 }

@@ -1,28 +1,32 @@
 //! The search of Wing and Gong for one key, with Lowe's memory and undo by linked list.
 //!
-//! Place an answered operation that nothing unplaced returned before; go on with the value that it leaves; when
-//! the first return left is of an operation that does not fit, take the last placement back and try another. The
-//! events left form a doubly linked list in arrays, so that placing and taking back cost nothing but four links.
-//! The search ends when every *answered* operation is placed: open ones may be used, and need not be.
+//! Place an answered operation that nothing unplaced returned before; go on with the value that it leaves;
+//! when the first return left is of an operation that does not fit, take the last placement back and try
+//! another. The events left form a doubly linked list in arrays, so that placing and taking back cost nothing
+//! but four links. The search ends when every *answered* operation is placed: open ones may be used, and need
+//! not be.
 //!
 //! What keeps it from branching more than it must, and why an order is never missed:
 //!
-//! - A *pure* operation (a read, a refused compare-and-set) that fits is placed at once, for good. In any order that
-//!   has it later, it can be moved here.
-//! - Answered operations are tried before open ones, and an open one only if its effect can matter. Take an order with
-//!   the fewest open operations. None of them leaves the value as it was, and none is overwritten, or outlived, by
-//!   values that no client saw: without it the order would be shorter and still right. (`unseen` is true while the
-//!   last open operation's effect has been observed by nobody.) A path that the memory cuts off reached a
-//!   configuration that another path reached with no more open operations; that one, continued in the same way, would
-//!   again be an order with the fewest, so the rule does not forbid its continuation.
-//! - Values that no client saw the like of are one value, unseen until a blind write. If an answer that names a
-//!   value must come before any blind write that is left, there is no order from here ([`Search::is_hopeless`]). This
-//!   is what orders concurrent appends by the first read of them, not by trial over all later ones.
+//! - A *pure* operation (a read, a refused compare-and-set) that fits is placed at once, for good. In any
+//!   order that has it later, it can be moved here.
+//! - Answered operations are tried before open ones, and an open one only if its effect can matter. Take an
+//!   order with the fewest open operations. None of them leaves the value as it was, and none is overwritten,
+//!   or outlived, by values that no client saw: without it the order would be shorter and still right.
+//!   (`unseen` is true while the last open operation's effect has been observed by nobody.) A path that the
+//!   memory cuts off reached a configuration that another path reached with no more open operations; that
+//!   one, continued in the same way, would again be an order with the fewest, so the rule does not forbid its
+//!   continuation.
+//! - Values that no client saw the like of are one value, unseen until a blind write. If an answer that names
+//!   a value must come before any blind write that is left, there is no order from here
+//!   ([`Search::is_hopeless`]). This is what orders concurrent appends by the first read of them, not by
+//!   trial over all later ones.
 //! - A value that an answer left to place needs is not given up while nothing left can make it: `supply.rs`.
-//! - A blind write of an unseen value that may be placed goes before any other blind write, which hides it, and
-//!   at once where the value is unseen already. In any order that has it later, it can be moved here, since
-//!   nobody saw the value between it and the blind write after it. Where some answer depends on a value without
-//!   telling it ([`Problem::vague`]), an unseen value can matter after all, and these rules do not apply.
+//! - A blind write of an unseen value that may be placed goes before any other blind write, which hides it,
+//!   and at once where the value is unseen already. In any order that has it later, it can be moved here,
+//!   since nobody saw the value between it and the blind write after it. Where some answer depends on a value
+//!   without telling it ([`Problem::vague`]), an unseen value can matter after all, and these rules do not
+//!   apply.
 
 use super::bits::Bits;
 use super::memo::{Memo, Placed};
@@ -90,7 +94,8 @@ pub(super) struct Search<'p> {
     /// Entries of each answered operation's call and return.
     call_entry: Vec<u32>,
     return_entry: Vec<u32>,
-    /// For each entry: calls before it; the first return of an observer and the first call of a blind write from it on.
+    /// For each entry: calls before it; the first return of an observer and the first call of a blind write
+    /// from it on.
     calls_before: Vec<u32>,
     observer_return: Vec<u32>,
     blind_call: Vec<u32>,
@@ -117,9 +122,7 @@ impl<'p> Search<'p> {
         let used = Bits::new(open);
         let mut search = Search {
             next: (0..entries).map(|entry| (entry + 1) % entries).collect(),
-            previous: (0..entries)
-                .map(|entry| (entry + entries - 1) % entries)
-                .collect(),
+            previous: (0..entries).map(|entry| (entry + entries - 1) % entries).collect(),
             call_entry: vec![NONE; answered],
             return_entry: vec![NONE; answered],
             calls_before: Vec::with_capacity(entries as usize),
@@ -159,16 +162,9 @@ impl<'p> Search<'p> {
             let (entry, step) = (index + 1, self.problem.answered[event.op as usize]);
             let observes = event.is_return && step.is_observer();
             let overwrites = !event.is_return && step.is_blind();
-            self.observer_return[entry] = if observes {
-                entry as u32
-            } else {
-                self.observer_return[entry + 1]
-            };
-            self.blind_call[entry] = if overwrites {
-                entry as u32
-            } else {
-                self.blind_call[entry + 1]
-            };
+            self.observer_return[entry] =
+                if observes { entry as u32 } else { self.observer_return[entry + 1] };
+            self.blind_call[entry] = if overwrites { entry as u32 } else { self.blind_call[entry + 1] };
         }
     }
 
@@ -193,8 +189,8 @@ impl<'p> Search<'p> {
         Found::Order
     }
 
-    /// Searches without a look ahead, which ends orders before a person would, and returns the order that came
-    /// furthest in about `limit` steps. To be called instead of [`Search::run`].
+    /// Searches without a look ahead, which ends orders before a person would, and returns the order that
+    /// came furthest in about `limit` steps. To be called instead of [`Search::run`].
     pub(super) fn furthest(&mut self, limit: u64) -> Vec<Op> {
         self.furthest = Some(Furthest::default());
         self.run(limit);
@@ -282,12 +278,7 @@ impl<'p> Search<'p> {
             return false;
         }
         let before = self.event(observer).at;
-        let mut called = self
-            .problem
-            .open
-            .iter()
-            .zip(0..)
-            .take_while(|(open, _)| open.call < before);
+        let mut called = self.problem.open.iter().zip(0..).take_while(|(open, _)| open.call < before);
         !called.any(|(open, index)| open.step.is_blind() && !self.used.contains(index))
     }
 
@@ -321,10 +312,14 @@ impl<'p> Search<'p> {
                 0
             }
         };
-        let barrier = self.event(self.barrier()).at;
+        self.choose_open(from).map(|(index, value)| (Op::Open(index), value))
+    }
+
+    fn choose_open(&mut self, from: u32) -> Option<(u32, ValueId)> {
+        let end = if self.problem.open.is_empty() { 0 } else { self.event(self.barrier()).at };
         for index in from..self.problem.open.len() as u32 {
             let open = self.problem.open[index as usize];
-            if open.call > barrier {
+            if open.call > end {
                 break;
             }
             self.tried += 1;
@@ -333,7 +328,7 @@ impl<'p> Search<'p> {
                 continue;
             }
             if let Some(value) = self.effect_of_open(open.step) {
-                return Some((Op::Open(index), value));
+                return Some((index, value));
             }
         }
         None
@@ -347,8 +342,8 @@ impl<'p> Search<'p> {
         entry
     }
 
-    /// Whether the blind write called at `entry` is the one to try of those that may be placed here: if one of
-    /// them writes what nobody can see, the first such, because all others may as well come after it.
+    /// Whether the blind write called at `entry` is the one to try of those that may be placed here: if one
+    /// of them writes what nobody can see, the first such, because all others may as well come after it.
     fn is_best_overwrite(&self, entry: u32) -> bool {
         self.problem.vague || self.unseen_overwrite().is_none_or(|first| first == entry)
     }
@@ -397,12 +392,7 @@ impl<'p> Search<'p> {
     }
 
     fn place(&mut self, op: Op, value: ValueId, forced: bool) {
-        self.stack.push(Frame {
-            op,
-            value_before: self.value,
-            unseen_before: self.unseen,
-            forced,
-        });
+        self.stack.push(Frame { op, value_before: self.value, unseen_before: self.unseen, forced });
         self.value = value;
         match op {
             Op::Open(index) => {

@@ -1,9 +1,10 @@
 //! What the answers left to place need, and whether anything left to place can make it.
 //!
 //! An answer that names a value needs the key to have exactly that value. Once the value is gone, it must be
-//! made again, by a write of it or by an append of its end. So a configuration without it, with such an answer left
-//! and nothing left that could make it, has no order. Where values are unique, as in most loads, this keeps a write
-//! from being overwritten before all that saw it are placed, and the search from finding out much later.
+//! made again, by a write of it or by an append of its end. So a configuration without it, with such an
+//! answer left and nothing left that could make it, has no order. Where values are unique, as in most loads,
+//! this keeps a write from being overwritten before all that saw it are placed, and the search from finding
+//! out much later.
 
 use smallvec::SmallVec;
 
@@ -38,10 +39,7 @@ impl Supply {
     /// With all operations of the history left.
     pub(super) fn new(problem: &Problem) -> Self {
         let counts = vec![Count::default(); problem.values.len()];
-        let mut supply = Supply {
-            counts,
-            unknown: false,
-        };
+        let mut supply = Supply { counts, unknown: false };
         for &step in &problem.answered {
             supply.add(step, true);
         }

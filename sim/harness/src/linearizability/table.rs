@@ -59,7 +59,8 @@ fn spread(hash: u64) -> usize {
     mix(hash) as usize
 }
 
-/// The finalizer of SplitMix64: a bijection in which each bit of the input changes about half of the output's.
+/// The finalizer of SplitMix64: a bijection in which each bit of the input changes about half of the
+/// output's.
 pub(super) fn mix(x: u64) -> u64 {
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -1,14 +1,14 @@
 //! The values of one key as small integers: equal numbers if and only if equal contents.
 //!
 //! The search compares, hashes and stores values at every step, and a key that is appended to for a whole run
-//! has long ones. So a value is a number, and a value made by an append is stored as its two parts; whether such
-//! a value is already known by another name is found by a hash that concatenates (a polynomial: the hash of `ab`
-//! follows from those of `a` and `b`), then confirmed by comparing the contents.
+//! has long ones. So a value is a number, and a value made by an append is stored as its two parts; whether
+//! such a value is already known by another name is found by a hash that concatenates (a polynomial: the hash
+//! of `ab` follows from those of `a` and `b`), then confirmed by comparing the contents.
 //!
-//! Values that nobody can see are all one, [`ValueId::UNSEEN`]. Between two overwrites a value only grows, so a
-//! value is ever seen only if some observed one begins with it; any other makes no difference until it is
-//! overwritten. The observed values are kept sorted: those that begin with a given value are neighbours, and those
-//! that begin with an extension of it are a part of these.
+//! Values that nobody can see are all one, [`ValueId::UNSEEN`]. Between two overwrites a value only grows, so
+//! a value is ever seen only if some observed one begins with it; any other makes no difference until it is
+//! overwritten. The observed values are kept sorted: those that begin with a given value are neighbours, and
+//! those that begin with an extension of it are a part of these.
 
 use std::ops::Range;
 
@@ -75,17 +75,8 @@ pub(super) struct Values {
 impl Values {
     /// Only the two values that have no content.
     pub(super) fn new() -> Self {
-        let absent = Node {
-            content: Content::Absent,
-            len: 0,
-            hash: 0,
-            shift: 1,
-            seen_by: None,
-        };
-        let unseen = Node {
-            content: Content::Unseen,
-            ..absent.clone()
-        };
+        let absent = Node { content: Content::Absent, len: 0, hash: 0, shift: 1, seen_by: None };
+        let unseen = Node { content: Content::Unseen, ..absent.clone() };
         Values {
             nodes: vec![absent, unseen],
             by_content: Table::default(),
@@ -103,26 +94,14 @@ impl Values {
         let (hash, shift) = hash(content);
         self.find(content, hash).unwrap_or_else(|| {
             let (content, len) = (Content::Flat(content.clone()), content.len());
-            self.add(Node {
-                content,
-                len,
-                hash,
-                shift,
-                seen_by: None,
-            })
+            self.add(Node { content, len, hash, shift, seen_by: None })
         })
     }
 
     fn find(&self, content: &[u8], hash: u64) -> Option<ValueId> {
         let same = |number| {
             self.nodes[number as usize].len == content.len()
-                && self.same_content(
-                    Tail::of(ValueId(number)),
-                    Tail {
-                        before: None,
-                        rest: content,
-                    },
-                )
+                && self.same_content(Tail::of(ValueId(number)), Tail { before: None, rest: content })
         };
         self.by_content.find(hash, same).map(ValueId)
     }
@@ -151,8 +130,8 @@ impl Values {
         self.find(end, hash(end).0)
     }
 
-    /// The value after `suffix` is appended to `prefix`: unseen, if nobody saw the like of it. To be called after
-    /// [`Values::observe`], with a suffix interned before.
+    /// The value after `suffix` is appended to `prefix`: unseen, if nobody saw the like of it. To be called
+    /// after [`Values::observe`], with a suffix interned before.
     pub(super) fn append(&mut self, prefix: ValueId, suffix: ValueId) -> ValueId {
         if prefix == ValueId::UNSEEN {
             return ValueId::UNSEEN;
@@ -187,10 +166,7 @@ impl Values {
         let len = before.len + added.len;
         let hash = before.hash.wrapping_mul(added.shift).wrapping_add(added.hash);
         let shift = before.shift.wrapping_mul(added.shift);
-        let joined = Tail {
-            before: Some(prefix),
-            rest: self.flat(suffix),
-        };
+        let joined = Tail { before: Some(prefix), rest: self.flat(suffix) };
         let found = self.by_content.find(hash, |number| {
             self.nodes[number as usize].len == len && self.same_content(Tail::of(ValueId(number)), joined)
         });
@@ -198,13 +174,7 @@ impl Values {
             Some(number) => ValueId(number),
             None => {
                 let content = Content::Appended { prefix, suffix };
-                self.add(Node {
-                    content,
-                    len,
-                    hash,
-                    shift,
-                    seen_by: Some(seen_by),
-                })
+                self.add(Node { content, len, hash, shift, seen_by: Some(seen_by) })
             }
         }
     }
@@ -234,11 +204,7 @@ impl Values {
 
     /// The value itself, or unseen if nobody saw one that begins with it. Absence counts as seen.
     pub(super) fn or_unseen(&mut self, value: ValueId) -> ValueId {
-        if value != ValueId::ABSENT && self.seen_by(value).is_empty() {
-            ValueId::UNSEEN
-        } else {
-            value
-        }
+        if value != ValueId::ABSENT && self.seen_by(value).is_empty() { ValueId::UNSEEN } else { value }
     }
 
     fn seen_by(&mut self, value: ValueId) -> Range<u32> {
@@ -257,7 +223,8 @@ impl Values {
         range
     }
 
-    /// Of the observed values `among`, which all begin with the same `offset` bytes, those that go on with `next`.
+    /// Of the observed values `among`, which all begin with the same `offset` bytes, those that go on with
+    /// `next`.
     fn beginning_with(&self, among: Range<u32>, offset: usize, next: &[u8]) -> Range<u32> {
         let values = &self.observed[among.start as usize..among.end as usize];
         let skipped = values.partition_point(|value| &value[offset..] < next);
@@ -311,10 +278,7 @@ struct Tail<'a> {
 
 impl<'a> Tail<'a> {
     fn of(value: ValueId) -> Self {
-        Tail {
-            before: Some(value),
-            rest: &[],
-        }
+        Tail { before: Some(value), rest: &[] }
     }
 
     /// Makes `rest` not empty; false if nothing is left.

@@ -4,6 +4,9 @@
 //! latency has exactly one shape); what they cannot see (names defined before use, store numbers that exist)
 //! [`parse`](super::parse()) checks. Two scenarios are equal when they describe the same run: source lines do not count.
 
+pub use super::config::{
+    ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, RaftConfig, RaftstoreConfig,
+};
 pub use super::names::{Check, Ending, Gauge, Keyword, Losing, MessageKind, Role};
 pub use super::units::{Bytes, Latency};
 use raftsim_kernel::{Duration, Ppm, Time};
@@ -63,139 +66,6 @@ impl Scenario {
     }
 }
 
-/// `cluster`: the shape of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterConfig {
-    /// Number of stores, 1 to [`MAX_STORES`]; they are numbered from 1.
-    pub stores: u64,
-}
-
-impl Default for ClusterConfig {
-    fn default() -> ClusterConfig {
-        ClusterConfig { stores: 3 }
-    }
-}
-
-/// `raft`: the knobs of consensus.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaftConfig {
-    /// Virtual time between two ticks of a store; positive.
-    pub tick: Duration,
-    /// Ticks without a leader before a follower campaigns; the timeout is drawn from once to twice this.
-    pub election_ticks: u32,
-    /// Ticks between two heartbeats; positive and below `election_ticks`.
-    pub heartbeat_ticks: u32,
-    /// Appends that may be under way to one follower; positive.
-    pub max_inflight: u32,
-    /// Most bytes of entries in one append; positive.
-    pub max_message_size: Bytes,
-}
-
-impl Default for RaftConfig {
-    fn default() -> RaftConfig {
-        RaftConfig {
-            tick: Duration::millis(100),
-            election_ticks: 10,
-            heartbeat_ticks: 2,
-            max_inflight: 256,
-            max_message_size: Bytes::mib(1),
-        }
-    }
-}
-
-/// `raftstore`: the knobs of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaftstoreConfig {
-    /// Time between two syncs of the kv database; positive.
-    pub kv_sync_interval: Duration,
-}
-
-impl Default for RaftstoreConfig {
-    fn default() -> RaftstoreConfig {
-        RaftstoreConfig {
-            kv_sync_interval: Duration::secs(1),
-        }
-    }
-}
-
-/// `network`: how every link behaves until a step changes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkConfig {
-    /// How long a message travels.
-    pub latency: Latency,
-    /// Share of messages that are lost.
-    pub loss: Ppm,
-    /// Share of messages that arrive twice.
-    pub duplicate: Ppm,
-    /// Share of messages that may overtake earlier ones of their link; the others keep their order.
-    pub reorder: Ppm,
-}
-
-impl Default for NetworkConfig {
-    fn default() -> NetworkConfig {
-        NetworkConfig {
-            latency: Latency::Uniform {
-                min: Duration::millis(1),
-                max: Duration::millis(10),
-            },
-            loss: Ppm::ZERO,
-            duplicate: Ppm::ZERO,
-            reorder: Ppm::ZERO,
-        }
-    }
-}
-
-/// `disk`: how every disk behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskConfig {
-    /// How long a sync takes.
-    pub sync: Latency,
-}
-
-impl Default for DiskConfig {
-    fn default() -> DiskConfig {
-        DiskConfig {
-            sync: Latency::Constant(Duration::millis(1)),
-        }
-    }
-}
-
-/// `client`: how clients behave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientConfig {
-    /// How long a client waits for a reply before it tries again; positive.
-    pub timeout: Duration,
-    /// How long it pauses before a retry.
-    pub backoff: Duration,
-}
-
-impl Default for ClientConfig {
-    fn default() -> ClientConfig {
-        ClientConfig {
-            timeout: Duration::secs(1),
-            backoff: Duration::millis(20),
-        }
-    }
-}
-
-/// `limits`: a run that exceeds one is a finding of the check `limit`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most events of a run; positive.
-    pub events: u64,
-    /// Most virtual time of a run; positive.
-    pub time: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            events: 20_000_000,
-            time: Duration::secs(3600),
-        }
-    }
-}
-
 /// One step.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -211,21 +81,13 @@ impl Step {
     /// A step that starts at once and stands in no file.
     #[must_use]
     pub fn now(action: Action) -> Step {
-        Step {
-            when: When::Now,
-            action,
-            line: 0,
-        }
+        Step { when: When::Now, action, line: 0 }
     }
 
     /// A step pinned to `time`, standing in no file.
     #[must_use]
     pub fn at(time: Time, action: Action) -> Step {
-        Step {
-            when: When::At(time),
-            action,
-            line: 0,
-        }
+        Step { when: When::At(time), action, line: 0 }
     }
 }
 
@@ -625,14 +487,7 @@ impl Load {
     /// A load with the default clients, keys and mix.
     #[must_use]
     pub fn lasting(duration: Duration) -> Load {
-        Load {
-            duration,
-            clients: 4,
-            keys: 16,
-            mix: Mix::default(),
-            value_size: Bytes::new(16),
-            ops: None,
-        }
+        Load { duration, clients: 4, keys: 16, mix: Mix::default(), value_size: Bytes::new(16), ops: None }
     }
 }
 
@@ -655,24 +510,12 @@ pub struct Mix {
 
 impl Mix {
     /// No operation at all: where a given `mix` starts from.
-    pub const ZERO: Mix = Mix {
-        put: 0,
-        get: 0,
-        append: 0,
-        delete: 0,
-        cas: 0,
-        scan: 0,
-    };
+    pub const ZERO: Mix = Mix { put: 0, get: 0, append: 0, delete: 0, cas: 0, scan: 0 };
 }
 
 impl Default for Mix {
     fn default() -> Mix {
-        Mix {
-            put: 4,
-            get: 4,
-            append: 2,
-            ..Mix::ZERO
-        }
+        Mix { put: 4, get: 4, append: 2, ..Mix::ZERO }
     }
 }
 

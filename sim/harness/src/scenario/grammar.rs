@@ -78,10 +78,7 @@ pub(super) struct Words {
 
 /// The words of a keyword type.
 pub(super) const fn words<K: Keyword>() -> Words {
-    Words {
-        what: K::WHAT,
-        list: || K::ALL.iter().map(|k| (k.word(), k.doc())).collect(),
-    }
+    Words { what: K::WHAT, list: || K::ALL.iter().map(|k| (k.word(), k.doc())).collect() }
 }
 
 pub(super) static LOSING: Words = words::<Losing>();
@@ -148,21 +145,11 @@ pub(super) struct Field {
 }
 
 const fn opt(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-    Field {
-        key,
-        shape,
-        required: false,
-        doc,
-    }
+    Field { key, shape, required: false, doc }
 }
 
 const fn req(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-    Field {
-        key,
-        shape,
-        required: true,
-        doc,
-    }
+    Field { key, shape, required: true, doc }
 }
 
 /// Options of which a step gives one at most, or exactly one.
@@ -183,13 +170,7 @@ pub(super) struct Form {
 }
 
 const fn form(verb: &'static str, value: Shape, doc: &'static str, options: &'static [Field]) -> Form {
-    Form {
-        verb,
-        value,
-        doc,
-        options,
-        choices: &[],
-    }
+    Form { verb, value, doc, options, choices: &[] }
 }
 
 impl Form {
@@ -216,23 +197,12 @@ impl Form {
     }
 }
 
-static WHEN: [Choice; 1] = [Choice {
-    keys: &["at", "after"],
-    needed: false,
-}];
+static WHEN: [Choice; 1] = [Choice { keys: &["at", "after"], needed: false }];
 
 /// Options that every step has; one of them at most.
 pub(super) static COMMON: [Field; 2] = [
-    opt(
-        "at",
-        Shape::Time,
-        "Virtual time since the start to which the step is pinned.",
-    ),
-    opt(
-        "after",
-        Shape::Duration,
-        "Delay between the end of the step before and this one.",
-    ),
+    opt("at", Shape::Time, "Virtual time since the start to which the step is pinned."),
+    opt("after", Shape::Duration, "Delay between the end of the step before and this one."),
 ];
 
 const CLIENT: Shape = Shape::Count(1, MAX_CLIENTS);
@@ -241,38 +211,19 @@ const SOME: Shape = Shape::Count(1, MAX_INTEGER);
 
 const WITHIN: Field = opt("within", Shape::Duration, "How long it may take; default 30s.");
 const ON_LEADER: Field = opt("on", Shape::Target, "The store that must lead, or one of these.");
-const NOT_LEADER: Field = opt(
-    "not",
-    Shape::Target,
-    "The store that must not lead, nor any of these.",
-);
-const ON_GAUGE: Field = opt(
-    "on",
-    Shape::Target,
-    "Whose number; default: the highest of any running store.",
-);
+const NOT_LEADER: Field = opt("not", Shape::Target, "The store that must not lead, nor any of these.");
+const ON_GAUGE: Field = opt("on", Shape::Target, "Whose number; default: the highest of any running store.");
 const ON_ROLE: Field = req("on", Shape::Target, "Whose role; every one's of several.");
 const IS_ROLE: Field = req("is", Shape::Word(&ROLES), "The role.");
 const REACHES: Field = req("reaches", ANY, "The value to reach or pass.");
 const OF_CLIENT: Field = opt("client", CLIENT, "Only the operations of this client.");
-const BY_CLIENT: Field = opt(
-    "client",
-    CLIENT,
-    "Hand it to this client's queue and go on at once.",
-);
-const VIA: Field = opt(
-    "via",
-    Shape::Store,
-    "Send to this store only and follow no redirect.",
-);
+const BY_CLIENT: Field = opt("client", CLIENT, "Hand it to this client's queue and go on at once.");
+const VIA: Field = opt("via", Shape::Store, "Send to this store only and follow no redirect.");
 const IS_VALUE: Field = opt("is", Shape::Text, "The value that it must find.");
 const ABSENT: Field = opt("absent", Shape::True, "The key must not exist.");
 const BIND: Field = opt("as", Shape::Name, "Name that later steps can use for the store.");
-const LABEL: Field = opt(
-    "as",
-    Shape::Name,
-    "Name of the filter, for `release`, `clear` and `wait = \"dropped\"`.",
-);
+const LABEL: Field =
+    opt("as", Shape::Name, "Name of the filter, for `release`, `clear` and `wait = \"dropped\"`.");
 const FROM: Field = opt("from", Shape::Endpoints, "Senders; default: all.");
 const TO: Field = opt("to", Shape::Endpoints, "Receivers; default: all.");
 const SKIP: Field = opt("skip", ANY, "Let this many matching messages pass first.");
@@ -286,78 +237,27 @@ const EXPECT_GAUGE: &[Field] = &[
     opt("reaches", ANY, "The value to have reached or passed."),
     opt("below", ANY, "The value to stay below."),
 ];
-const ISSUER: Choice = Choice {
-    keys: &["client", "within"],
-    needed: false,
-};
-const ONE_COMPARISON: &[Choice] = &[Choice {
-    keys: &["is", "reaches", "below"],
-    needed: true,
-}];
+const ISSUER: Choice = Choice { keys: &["client", "within"], needed: false };
+const ONE_COMPARISON: &[Choice] = &[Choice { keys: &["is", "reaches", "below"], needed: true }];
 
 /// Every form of every verb.
 pub(super) static FORMS: &[Form] = &[
     form("wait", Shape::Duration, "Lets time pass.", &[]),
-    form(
-        "wait",
-        Shape::Literal("leader"),
-        "Until a store leads.",
-        &[ON_LEADER, NOT_LEADER, WITHIN],
-    ),
-    form(
-        "wait",
-        Shape::Literal("no-leader"),
-        "Until no running store believes that it leads.",
-        WAIT,
-    ),
-    form(
-        "wait",
-        Shape::Literal("acked"),
-        "Until every operation so far is answered.",
-        &[OF_CLIENT, WITHIN],
-    ),
-    form(
-        "wait",
-        Shape::Literal("load"),
-        "Until all background load is done.",
-        WAIT,
-    ),
+    form("wait", Shape::Literal("leader"), "Until a store leads.", &[ON_LEADER, NOT_LEADER, WITHIN]),
+    form("wait", Shape::Literal("no-leader"), "Until no running store believes that it leads.", WAIT),
+    form("wait", Shape::Literal("acked"), "Until every operation so far is answered.", &[OF_CLIENT, WITHIN]),
+    form("wait", Shape::Literal("load"), "Until all background load is done.", WAIT),
     form(
         "wait",
         Shape::Literal("applied"),
         "Until every running replica has applied all that is committed.",
         WAIT,
     ),
-    form(
-        "wait",
-        Shape::Literal("replicas-equal"),
-        "Until every running replica holds the same data.",
-        WAIT,
-    ),
-    form(
-        "wait",
-        Shape::Literal("term"),
-        "Until a term is reached.",
-        WAIT_GAUGE,
-    ),
-    form(
-        "wait",
-        Shape::Literal("commit"),
-        "Until a commit index is reached.",
-        WAIT_GAUGE,
-    ),
-    form(
-        "wait",
-        Shape::Literal("applied-index"),
-        "Until an applied index is reached.",
-        WAIT_GAUGE,
-    ),
-    form(
-        "wait",
-        Shape::Literal("role"),
-        "Until stores have a role.",
-        &[ON_ROLE, IS_ROLE, WITHIN],
-    ),
+    form("wait", Shape::Literal("replicas-equal"), "Until every running replica holds the same data.", WAIT),
+    form("wait", Shape::Literal("term"), "Until a term is reached.", WAIT_GAUGE),
+    form("wait", Shape::Literal("commit"), "Until a commit index is reached.", WAIT_GAUGE),
+    form("wait", Shape::Literal("applied-index"), "Until an applied index is reached.", WAIT_GAUGE),
+    form("wait", Shape::Literal("role"), "Until stores have a role.", &[ON_ROLE, IS_ROLE, WITHIN]),
     form(
         "wait",
         Shape::Literal("dropped"),
@@ -379,38 +279,18 @@ pub(super) static FORMS: &[Form] = &[
         "append",
         Shape::Keys,
         "Adds to the end of the keys' values.",
-        &[
-            req("value", Shape::Text, "What is added."),
-            BY_CLIENT,
-            VIA,
-            WITHIN,
-        ],
+        &[req("value", Shape::Text, "What is added."), BY_CLIENT, VIA, WITHIN],
     )
     .choose(&[ISSUER]),
     form("delete", Shape::Keys, "Removes keys.", &[BY_CLIENT, VIA, WITHIN]).choose(&[ISSUER]),
-    form(
-        "get",
-        Shape::Key,
-        "Reads a key.",
-        &[IS_VALUE, ABSENT, BY_CLIENT, VIA, WITHIN],
-    )
-    .choose(&[
-        Choice {
-            keys: &["is", "absent"],
-            needed: false,
-        },
-        ISSUER,
-    ]),
+    form("get", Shape::Key, "Reads a key.", &[IS_VALUE, ABSENT, BY_CLIENT, VIA, WITHIN])
+        .choose(&[Choice { keys: &["is", "absent"], needed: false }, ISSUER]),
     form(
         "cas",
         Shape::Key,
         "Sets a key if it has an expected value.",
         &[
-            opt(
-                "from",
-                Shape::Text,
-                "The expected value; default: the key must not exist.",
-            ),
+            opt("from", Shape::Text, "The expected value; default: the key must not exist."),
             req("to", Shape::Text, "The new value."),
             opt("succeeds", Shape::Flag, "Whether it must succeed."),
             BY_CLIENT,
@@ -423,12 +303,7 @@ pub(super) static FORMS: &[Form] = &[
         "scan",
         Shape::ScanRange,
         "Reads keys in order, the end of the range excluded.",
-        &[
-            opt("limit", SOME, "At most this many keys."),
-            BY_CLIENT,
-            VIA,
-            WITHIN,
-        ],
+        &[opt("limit", SOME, "At most this many keys."), BY_CLIENT, VIA, WITHIN],
     )
     .choose(&[ISSUER]),
     form(
@@ -437,21 +312,9 @@ pub(super) static FORMS: &[Form] = &[
         "Random operations by clients, in the background, for so long.",
         &[
             opt("clients", CLIENT, "How many clients take part; default 4."),
-            opt(
-                "keys",
-                Shape::Count(1, MAX_KEYS),
-                "Over how many keys; default 16.",
-            ),
-            opt(
-                "mix",
-                Shape::Mix,
-                "How often each operation; default { put = 4, get = 4, append = 2 }.",
-            ),
-            opt(
-                "value-size",
-                Shape::Size(0, MAX_VALUE),
-                "How long values are; default 16B.",
-            ),
+            opt("keys", Shape::Count(1, MAX_KEYS), "Over how many keys; default 16."),
+            opt("mix", Shape::Mix, "How often each operation; default { put = 4, get = 4, append = 2 }."),
+            opt("value-size", Shape::Size(0, MAX_VALUE), "How long values are; default 16B."),
             opt("ops", SOME, "Stop after this many operations in all."),
         ],
     ),
@@ -459,21 +322,9 @@ pub(super) static FORMS: &[Form] = &[
         "crash",
         Shape::Targets,
         "Stores stop and lose what they hold in memory.",
-        &[
-            opt(
-                "losing",
-                Shape::Word(&LOSING),
-                "What their databases lose; default \"random\".",
-            ),
-            BIND,
-        ],
+        &[opt("losing", Shape::Word(&LOSING), "What their databases lose; default \"random\"."), BIND],
     ),
-    form(
-        "restart",
-        Shape::Targets,
-        "Crashed stores start again from their disks.",
-        &[],
-    ),
+    form("restart", Shape::Targets, "Crashed stores start again from their disks.", &[]),
     form(
         "partition",
         Shape::Groups,
@@ -484,46 +335,17 @@ pub(super) static FORMS: &[Form] = &[
         "isolate",
         Shape::Targets,
         "Each of the stores is cut off from all others.",
-        &[
-            opt(
-                "clients",
-                Shape::Flag,
-                "Whether from the clients too; default false.",
-            ),
-            BIND,
-        ],
+        &[opt("clients", Shape::Flag, "Whether from the clients too; default false."), BIND],
     ),
     form("cut", Shape::Link, "Nothing passes in one direction.", &[]),
-    form(
-        "heal",
-        Shape::Heal,
-        "Takes back partitions, isolation and cuts.",
-        &[],
-    ),
-    form(
-        "network",
-        Shape::Network,
-        "Changes how links behave.",
-        &[FROM, TO],
-    ),
-    form(
-        "drop",
-        Shape::Messages,
-        "Matching messages are lost.",
-        &[FROM, TO, SKIP, COUNT, LABEL],
-    ),
+    form("heal", Shape::Heal, "Takes back partitions, isolation and cuts.", &[]),
+    form("network", Shape::Network, "Changes how links behave.", &[FROM, TO]),
+    form("drop", Shape::Messages, "Matching messages are lost.", &[FROM, TO, SKIP, COUNT, LABEL]),
     form(
         "delay",
         Shape::Messages,
         "Matching messages take longer.",
-        &[
-            req("by", Shape::Positive, "How much longer."),
-            FROM,
-            TO,
-            SKIP,
-            COUNT,
-            LABEL,
-        ],
+        &[req("by", Shape::Positive, "How much longer."), FROM, TO, SKIP, COUNT, LABEL],
     ),
     form(
         "hold",
@@ -544,101 +366,33 @@ pub(super) static FORMS: &[Form] = &[
             LABEL,
         ],
     ),
-    form(
-        "release",
-        Shape::Filters,
-        "Lets held messages go and removes the hold.",
-        &[],
-    ),
-    form(
-        "clear",
-        Shape::Filters,
-        "Removes filters; messages they hold go.",
-        &[],
-    ),
-    form(
-        "campaign",
-        Shape::Store,
-        "An operator makes the store start an election now.",
-        &[BIND],
-    ),
+    form("release", Shape::Filters, "Lets held messages go and removes the hold.", &[]),
+    form("clear", Shape::Filters, "Removes filters; messages they hold go.", &[]),
+    form("campaign", Shape::Store, "An operator makes the store start an election now.", &[BIND]),
     form(
         "name",
         Shape::Store,
         "Binds a name and does nothing else.",
-        &[req(
-            "as",
-            Shape::Name,
-            "Name that later steps can use for the store.",
-        )],
+        &[req("as", Shape::Name, "Name that later steps can use for the store.")],
     ),
-    form(
-        "expect",
-        Shape::Literal("leader"),
-        "A store leads.",
-        &[ON_LEADER, NOT_LEADER],
-    ),
-    form(
-        "expect",
-        Shape::Literal("no-leader"),
-        "No running store believes that it leads.",
-        &[],
-    ),
-    form(
-        "expect",
-        Shape::Literal("replicas-equal"),
-        "Every running replica holds the same data.",
-        &[],
-    ),
-    form(
-        "expect",
-        Shape::Literal("acked"),
-        "Every operation so far is answered.",
-        &[OF_CLIENT],
-    ),
-    form(
-        "expect",
-        Shape::Literal("unacked"),
-        "An operation is still unanswered.",
-        &[OF_CLIENT],
-    ),
+    form("expect", Shape::Literal("leader"), "A store leads.", &[ON_LEADER, NOT_LEADER]),
+    form("expect", Shape::Literal("no-leader"), "No running store believes that it leads.", &[]),
+    form("expect", Shape::Literal("replicas-equal"), "Every running replica holds the same data.", &[]),
+    form("expect", Shape::Literal("acked"), "Every operation so far is answered.", &[OF_CLIENT]),
+    form("expect", Shape::Literal("unacked"), "An operation is still unanswered.", &[OF_CLIENT]),
     form(
         "expect",
         Shape::Literal("value"),
         "What the committed commands make of a key.",
         &[req("key", Shape::Key, "The key."), IS_VALUE, ABSENT],
     )
-    .choose(&[Choice {
-        keys: &["is", "absent"],
-        needed: true,
-    }]),
-    form(
-        "expect",
-        Shape::Literal("term"),
-        "How a term compares.",
-        EXPECT_GAUGE,
-    )
-    .choose(ONE_COMPARISON),
-    form(
-        "expect",
-        Shape::Literal("commit"),
-        "How a commit index compares.",
-        EXPECT_GAUGE,
-    )
-    .choose(ONE_COMPARISON),
-    form(
-        "expect",
-        Shape::Literal("applied-index"),
-        "How an applied index compares.",
-        EXPECT_GAUGE,
-    )
-    .choose(ONE_COMPARISON),
-    form(
-        "expect",
-        Shape::Literal("role"),
-        "Stores have a role.",
-        &[ON_ROLE, IS_ROLE],
-    ),
+    .choose(&[Choice { keys: &["is", "absent"], needed: true }]),
+    form("expect", Shape::Literal("term"), "How a term compares.", EXPECT_GAUGE).choose(ONE_COMPARISON),
+    form("expect", Shape::Literal("commit"), "How a commit index compares.", EXPECT_GAUGE)
+        .choose(ONE_COMPARISON),
+    form("expect", Shape::Literal("applied-index"), "How an applied index compares.", EXPECT_GAUGE)
+        .choose(ONE_COMPARISON),
+    form("expect", Shape::Literal("role"), "Stores have a role.", &[ON_ROLE, IS_ROLE]),
     form(
         "expect",
         Shape::Literal("violation"),
@@ -648,21 +402,15 @@ pub(super) static FORMS: &[Form] = &[
 ];
 
 /// The fields of `cut` and of `heal` as a table.
-pub(super) static LINK: [Field; 2] = [
-    req("from", Shape::Endpoints, "Senders."),
-    req("to", Shape::Endpoints, "Receivers."),
-];
+pub(super) static LINK: [Field; 2] =
+    [req("from", Shape::Endpoints, "Senders."), req("to", Shape::Endpoints, "Receivers.")];
 
 /// The fields of the step `network`.
 pub(super) static NETWORK: [Field; 4] = [
     opt("latency", Shape::Latency, "How long a message travels."),
     opt("loss", Shape::Share, "Share of messages that are lost."),
     opt("duplicate", Shape::Share, "Share of messages that arrive twice."),
-    opt(
-        "reorder",
-        Shape::Share,
-        "Share of messages that may overtake earlier ones of their link.",
-    ),
+    opt("reorder", Shape::Share, "Share of messages that may overtake earlier ones of their link."),
 ];
 
 const WEIGHT: Shape = Shape::Count(0, 1_000_000);

@@ -51,10 +51,7 @@ fn syntax_errors(reader: &mut Reader, mut errors: Vec<toml::de::Error>, source: 
     for error in errors {
         let span = span(&error);
         let text = source.get(span.clone()).unwrap_or_default();
-        let (problem, expected) = error
-            .message()
-            .split_once(", expected ")
-            .unwrap_or((error.message(), ""));
+        let (problem, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
         match problem {
             "duplicate key" => {
                 let message = format!("the key {} stands here twice", quote(text));
@@ -62,11 +59,7 @@ fn syntax_errors(reader: &mut Reader, mut errors: Vec<toml::de::Error>, source: 
             }
             "string values must be quoted" => {
                 let label = format!("expected a string in quotes: \"{text}\"");
-                reader.report(Diagnostic::new(
-                    span,
-                    format!("{} is not a value", quote(text)),
-                    label,
-                ));
+                reader.report(Diagnostic::new(span, format!("{} is not a value", quote(text)), label));
             }
             _ => {
                 let here = source.get(span.start..).unwrap_or_default();
@@ -79,11 +72,7 @@ fn syntax_errors(reader: &mut Reader, mut errors: Vec<toml::de::Error>, source: 
 
 /// An error of the TOML parser in the form of ours: what is wrong as the message, what was expected as the label.
 fn syntax_error(problem: &str, expected: &str, span: Range<usize>, here: &str) -> Diagnostic {
-    let label = if expected.is_empty() {
-        String::new()
-    } else {
-        format!("expected {expected}")
-    };
+    let label = if expected.is_empty() { String::new() } else { format!("expected {expected}") };
     match problem {
         "invalid basic string" if expected == "`\"`" => {
             let help = "a string stands in double quotes and ends on its line";
@@ -94,12 +83,7 @@ fn syntax_error(problem: &str, expected: &str, span: Range<usize>, here: &str) -
         }
         "invalid unquoted key" if here.starts_with(':') => {
             let help = "a scenario is TOML: `{ crash = 2 }`";
-            Diagnostic::new(
-                span,
-                "this is not TOML",
-                "expected `=` between a key and its value",
-            )
-            .help(help)
+            Diagnostic::new(span, "this is not TOML", "expected `=` between a key and its value").help(help)
         }
         _ => Diagnostic::new(span, format!("this is not TOML: {problem}"), label),
     }
@@ -107,13 +91,14 @@ fn syntax_error(problem: &str, expected: &str, span: Range<usize>, here: &str) -
 
 fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario> {
     let mut scenario = Scenario::new("");
-    let errors = reader.errors();
     for key in table.keys().filter(|key| !TOP.contains(&key.get_ref().as_ref())) {
         unknown_top_level_key(reader, key.get_ref(), key.span());
     }
+    let errors = reader.errors();
     section(reader, table, &mut scenario.cluster);
-    // Where the cluster cannot be read, or its key may be misspelled, any store may exist.
-    if reader.errors() == errors && (table.contains_key("cluster") || reader.understood()) {
+    // Where the cluster cannot be read, or its key is misspelled, any store may exist.
+    let cluster = table.contains_key("cluster") || (reader.understood() && !misspelled(table, "cluster"));
+    if cluster && reader.errors() == errors {
         reader.stores = Some(scenario.cluster.stores);
     }
     match place(table, "about", Shape::Text) {
@@ -125,12 +110,7 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
                 }
             }
         }
-        None => missing(
-            reader,
-            0,
-            "about",
-            "expected `about = \"...\"`, the story in one sentence",
-        ),
+        None => missing(reader, 0, "about", "expected `about = \"...\"`, the story in one sentence"),
     }
     if let Some(Ok(seed)) = place(table, "seed", Shape::Count(0, MAX_SEED)).map(|place| reader.count(place)) {
         scenario.seed = seed;
@@ -148,12 +128,7 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
     scenario.steps = match place(table, "steps", Shape::Literal("an array of steps")) {
         Some(place) => steps(reader, place)?,
         None => {
-            missing(
-                reader,
-                source.len(),
-                "steps",
-                "expected `steps = [...]`, what happens in order",
-            );
+            missing(reader, source.len(), "steps", "expected `steps = [...]`, what happens in order");
             return Err(Reported);
         }
     };
@@ -164,14 +139,14 @@ fn place<'t, 's>(table: &'t DeTable<'s>, key: &'t str, shape: Shape) -> Option<P
     table.get(key).map(|node| Place { key, node, shape })
 }
 
+fn misspelled(table: &DeTable<'_>, wanted: &str) -> bool {
+    table.keys().any(|key| nearest(key.get_ref(), TOP) == Some(wanted))
+}
+
 fn missing(reader: &mut Reader, at: usize, key: &str, label: &str) {
     // In a file that is not understood the key may be where nothing could be read.
     if reader.understood() {
-        reader.report(Diagnostic::new(
-            at..at,
-            format!("a scenario needs `{key}`"),
-            label,
-        ));
+        reader.report(Diagnostic::new(at..at, format!("a scenario needs `{key}`"), label));
     }
 }
 
@@ -222,10 +197,7 @@ fn heartbeats(reader: &mut Reader, table: &DeTable<'_>, scenario: &Scenario) {
 
 fn steps(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<Step>> {
     let DeValue::Array(array) = place.node.get_ref() else {
-        let label = format!(
-            "expected an array of steps, found {}",
-            found(place.node.get_ref())
-        );
+        let label = format!("expected an array of steps, found {}", found(place.node.get_ref()));
         return Err(reader.invalid(place, label));
     };
     for (index, node) in array.iter().enumerate() {
@@ -253,10 +225,7 @@ fn collect_name(reader: &mut Reader, step: usize, node: &Node<'_>) {
     };
     let filter = table.keys().any(|key| is_filter(key.get_ref()));
     let line = reader.line(node.span().start);
-    reader
-        .names
-        .entry(name.clone().into_owned())
-        .or_insert(Binding { filter, step, line });
+    reader.names.entry(name.clone().into_owned()).or_insert(Binding { filter, step, line });
 }
 
 /// The last step with `at`, and where it stands.
@@ -264,10 +233,7 @@ type Pinned = Option<(raftsim_kernel::Time, u32)>;
 
 fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -> Read<Step> {
     let DeValue::Table(table) = node.get_ref() else {
-        let label = format!(
-            "expected a step such as {{ crash = 2 }}, found {}",
-            found(node.get_ref())
-        );
+        let label = format!("expected a step such as {{ crash = 2 }}, found {}", found(node.get_ref()));
         return Err(reader.report(Diagnostic::new(node.span(), "this is not a step", label)));
     };
     let line = reader.line(node.span().start);
@@ -279,27 +245,16 @@ fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -
     let action = action?;
     if let (Action::Expect(Expectation::Violation { .. }), false) = (&action, last) {
         let label = "expected only as the last step";
-        reader.report(Diagnostic::new(
-            verb_span,
-            format!("`{title}` is not the last step"),
-            label,
-        ));
+        reader.report(Diagnostic::new(verb_span, format!("`{title}` is not the last step"), label));
     }
     complete?;
-    Ok(Step {
-        when: when?,
-        action,
-        line,
-    })
+    Ok(Step { when: when?, action, line })
 }
 
 /// The form of the step, from its one verb and that verb's value.
 fn form_of(reader: &mut Reader, table: &DeTable<'_>, node: &Node<'_>) -> Read<(&'static Form, Range<usize>)> {
     let verbs = verbs();
-    let found: Vec<_> = table
-        .keys()
-        .filter(|key| verbs.contains(&key.get_ref().as_ref()))
-        .collect();
+    let found: Vec<_> = table.keys().filter(|key| verbs.contains(&key.get_ref().as_ref())).collect();
     let [key] = found.as_slice() else {
         return Err(match found.as_slice() {
             [] => no_verb(reader, table, node, &verbs),
@@ -342,13 +297,7 @@ fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<
     }
     let words: Vec<&str> = forms
         .iter()
-        .filter_map(|form| {
-            if let Shape::Literal(w) = form.value {
-                Some(w)
-            } else {
-                None
-            }
-        })
+        .filter_map(|form| if let Shape::Literal(w) = form.value { Some(w) } else { None })
         .collect();
     let (what, kind) = match other {
         Some(_) => ("condition", "conditions, besides a duration such as \"1.5s\""),
@@ -360,16 +309,9 @@ fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<
 
 /// Reports a step without a verb: either the verb is misspelled, or there is none.
 fn no_verb(reader: &mut Reader, table: &DeTable<'_>, node: &Node<'_>, verbs: &[&str]) -> Reported {
-    let is_option = |key: &str| {
-        FORMS
-            .iter()
-            .flat_map(Form::all_options)
-            .any(|option| option.key == key)
-    };
+    let is_option = |key: &str| FORMS.iter().flat_map(Form::all_options).any(|option| option.key == key);
     let strange: Vec<_> = table.keys().filter(|key| !is_option(key.get_ref())).collect();
-    let near = strange
-        .iter()
-        .find(|key| nearest(key.get_ref(), verbs.iter().copied()).is_some());
+    let near = strange.iter().find(|key| nearest(key.get_ref(), verbs.iter().copied()).is_some());
     match near.or(strange.first()) {
         Some(key) => {
             let message = format!("unknown verb {}", quote(key.get_ref()));
@@ -395,37 +337,24 @@ fn options(
     let (title, end) = (form.title(), node.span().end);
     let valid: Vec<&str> = form.all_options().map(|option| option.key).collect();
     let mut result = Ok(());
-    for key in table
-        .keys()
-        .filter(|key| key.get_ref() != form.verb && !valid.contains(&key.get_ref().as_ref()))
+    for key in
+        table.keys().filter(|key| key.get_ref() != form.verb && !valid.contains(&key.get_ref().as_ref()))
     {
         let message = format!("`{title}` has no option {}", quote(key.get_ref()));
         result = Err(reader.unknown_word(key.span(), message, key.get_ref(), &valid, "its options"));
     }
-    for option in form
-        .options
-        .iter()
-        .filter(|option| option.required && !table.contains_key(option.key))
-    {
+    for option in form.options.iter().filter(|option| option.required && !table.contains_key(option.key)) {
         let label = format!("expected `{} = ...`: {}", option.key, option.shape.expected());
-        let diagnostic = Diagnostic::new(
-            verb_span.clone(),
-            format!("`{title}` needs `{}`", option.key),
-            label,
-        );
+        let diagnostic =
+            Diagnostic::new(verb_span.clone(), format!("`{title}` needs `{}`", option.key), label);
         result = Err(reader.report_in(end, diagnostic));
     }
     for choice in form.all_choices() {
-        let mut given = table
-            .keys()
-            .filter(|key| choice.keys.contains(&key.get_ref().as_ref()));
+        let mut given = table.keys().filter(|key| choice.keys.contains(&key.get_ref().as_ref()));
         let (first, second) = (given.next(), given.next());
         if let (Some(first), Some(second)) = (first, second) {
-            let message = format!(
-                "{} and {} exclude each other",
-                quote(first.get_ref()),
-                quote(second.get_ref())
-            );
+            let message =
+                format!("{} and {} exclude each other", quote(first.get_ref()), quote(second.get_ref()));
             let label = format!("expected only one of {}", listed(choice.keys.iter().copied()));
             result = Err(reader.report(Diagnostic::new(second.span(), message, label)));
         } else if first.is_none() && choice.needed {

@@ -70,10 +70,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 fn pairs(pairs: &[Pair]) -> String {
-    let pairs: Vec<String> = pairs
-        .iter()
-        .map(|(key, value)| format!("{key} = {value}"))
-        .collect();
+    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key} = {value}")).collect();
     pairs.join(", ")
 }
 
@@ -84,11 +81,7 @@ fn table(fields: &[Pair]) -> String {
 /// The fields that are not default, if any.
 fn push_section<S: Section>(top: &mut Vec<Pair>, section: &S) {
     let default = S::default().written();
-    let changed: Vec<Pair> = section
-        .written()
-        .into_iter()
-        .filter(|field| !default.contains(field))
-        .collect();
+    let changed: Vec<Pair> = section.written().into_iter().filter(|field| !default.contains(field)).collect();
     if !changed.is_empty() {
         top.push((S::KEY, table(&changed)));
     }
@@ -110,11 +103,7 @@ fn action(action: &Action) -> Vec<Pair> {
         Action::Wait { condition, within } => wait(condition, *within),
         Action::Operate(operate) => operation(operate),
         Action::Load(load) => background(load),
-        Action::Crash {
-            targets,
-            losing,
-            name,
-        } => {
+        Action::Crash { targets, losing, name } => {
             let mut out = vec![("crash", one_or_array(targets, target))];
             if *losing != Losing::Random {
                 out.push(("losing", quoted(&losing.to_string())));
@@ -129,11 +118,7 @@ fn action(action: &Action) -> Vec<Pair> {
             push_name(&mut out, name);
             out
         }
-        Action::Isolate {
-            targets,
-            clients,
-            name,
-        } => {
+        Action::Isolate { targets, clients, name } => {
             let mut out = vec![("isolate", one_or_array(targets, target))];
             if *clients {
                 out.push(("clients", "true".to_owned()));
@@ -177,11 +162,7 @@ fn wait(condition: &Condition, within: Duration) -> Vec<Pair> {
             push(&mut out, "on", on.as_ref().map(target));
         }
         Condition::Role { on, is } => {
-            out.extend([
-                ("wait", quoted("role")),
-                ("on", target(on)),
-                ("is", quoted(&is.to_string())),
-            ]);
+            out.extend([("wait", quoted("role")), ("on", target(on)), ("is", quoted(&is.to_string()))]);
         }
         Condition::Acted { filter, count } => {
             out.extend([
@@ -205,12 +186,7 @@ fn operation(operate: &Operate) -> Vec<Pair> {
             out.push(("get", quoted(key)));
             out.extend(answer.as_ref().map(answer_pair));
         }
-        Operation::Cas {
-            key,
-            from,
-            to,
-            succeeds,
-        } => {
+        Operation::Cas { key, from, to, succeeds } => {
             out.push(("cas", quoted(key)));
             push(&mut out, "from", from.as_ref().map(|from| quoted(from)));
             out.push(("to", quoted(to)));
@@ -255,52 +231,20 @@ fn background(load: &Load) -> Vec<Pair> {
 }
 
 fn mix(mix: &Mix) -> String {
-    let Mix {
-        put,
-        get,
-        append,
-        delete,
-        cas,
-        scan,
-    } = mix;
-    let weights = [
-        ("put", put),
-        ("get", get),
-        ("append", append),
-        ("delete", delete),
-        ("cas", cas),
-        ("scan", scan),
-    ];
-    let given: Vec<Pair> = weights
-        .into_iter()
-        .filter(|(_, w)| **w > 0)
-        .map(|(key, weight)| (key, weight.to_string()))
-        .collect();
+    let Mix { put, get, append, delete, cas, scan } = mix;
+    let weights =
+        [("put", put), ("get", get), ("append", append), ("delete", delete), ("cas", cas), ("scan", scan)];
+    let given: Vec<Pair> =
+        weights.into_iter().filter(|(_, w)| **w > 0).map(|(key, weight)| (key, weight.to_string())).collect();
     table(&given)
 }
 
 fn network(change: &NetworkChange) -> Vec<Pair> {
     let mut fields = Vec::new();
-    push(
-        &mut fields,
-        "latency",
-        change.latency.as_ref().map(|l| quoted(&l.to_string())),
-    );
-    push(
-        &mut fields,
-        "loss",
-        change.loss.as_ref().map(|p| quoted(&p.to_string())),
-    );
-    push(
-        &mut fields,
-        "duplicate",
-        change.duplicate.as_ref().map(|p| quoted(&p.to_string())),
-    );
-    push(
-        &mut fields,
-        "reorder",
-        change.reorder.as_ref().map(|p| quoted(&p.to_string())),
-    );
+    push(&mut fields, "latency", change.latency.as_ref().map(|l| quoted(&l.to_string())));
+    push(&mut fields, "loss", change.loss.as_ref().map(|p| quoted(&p.to_string())));
+    push(&mut fields, "duplicate", change.duplicate.as_ref().map(|p| quoted(&p.to_string())));
+    push(&mut fields, "reorder", change.reorder.as_ref().map(|p| quoted(&p.to_string())));
     let mut out = vec![("network", table(&fields))];
     push_ends(&mut out, change.from.as_deref(), change.to.as_deref());
     out
@@ -392,10 +336,7 @@ fn answer_pair(answer: &Answer) -> Pair {
 }
 
 fn link(from: &[Endpoint], to: &[Endpoint]) -> String {
-    table(&[
-        ("from", one_or_array(from, endpoint)),
-        ("to", one_or_array(to, endpoint)),
-    ])
+    table(&[("from", one_or_array(from, endpoint)), ("to", one_or_array(to, endpoint))])
 }
 
 fn array<T>(items: &[T], print: fn(&T) -> String) -> String {

@@ -34,11 +34,7 @@ pub(super) struct Place<'t, 's> {
 impl<'t, 's> Place<'t, 's> {
     /// An element of this value, expected to have `shape`.
     pub(super) fn element(self, node: &'t Node<'s>, shape: Shape) -> Place<'t, 's> {
-        Place {
-            key: self.key,
-            node,
-            shape,
-        }
+        Place { key: self.key, node, shape }
     }
 }
 
@@ -71,11 +67,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(source: &str) -> Reader {
-        let starts = source
-            .bytes()
-            .enumerate()
-            .filter(|(_, b)| *b == b'\n')
-            .map(|(at, _)| at + 1);
+        let starts = source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         Reader {
             diagnostics: Vec::new(),
             trusted: usize::MAX,
@@ -94,9 +86,7 @@ impl Reader {
 
     /// Reports text that is not TOML, so that its line and what follows is not understood.
     pub(super) fn lost(&mut self, diagnostic: Diagnostic) {
-        let line = self
-            .lines
-            .partition_point(|start| *start <= diagnostic.span.start);
+        let line = self.lines.partition_point(|start| *start <= diagnostic.span.start);
         self.trusted = self.lines[line.saturating_sub(1)];
         self.diagnostics.push(diagnostic);
     }
@@ -133,16 +123,9 @@ impl Reader {
 
     /// Reports that the value does not have the shape its place expects.
     pub(super) fn mismatch(&mut self, place: Place<'_, '_>) -> Reported {
-        let label = format!(
-            "expected {}, found {}",
-            place.shape.expected(),
-            found(place.node.get_ref())
-        );
-        let diagnostic = Diagnostic::new(
-            place.node.span(),
-            format!("wrong value for `{}`", place.key),
-            label,
-        );
+        let label = format!("expected {}, found {}", place.shape.expected(), found(place.node.get_ref()));
+        let diagnostic =
+            Diagnostic::new(place.node.span(), format!("wrong value for `{}`", place.key), label);
         let diagnostic = match (place.shape, place.node.get_ref()) {
             (Shape::Duration | Shape::Positive | Shape::Time | Shape::Latency, DeValue::Integer(n)) => {
                 diagnostic.help(format!("write the unit too: \"{n}s\" or \"{n}ms\""))
@@ -172,11 +155,7 @@ impl Reader {
 
     /// Reports a value of the right type that cannot stand here; `label` says what was expected.
     pub(super) fn invalid(&mut self, place: Place<'_, '_>, label: impl Into<String>) -> Reported {
-        self.report(Diagnostic::new(
-            place.node.span(),
-            format!("wrong value for `{}`", place.key),
-            label,
-        ))
+        self.report(Diagnostic::new(place.node.span(), format!("wrong value for `{}`", place.key), label))
     }
 
     /// Reports a word that is none of `valid`, which are called `kind`: with the nearest of them, or with all.
@@ -193,11 +172,7 @@ impl Reader {
         self.report(match nearest(word, valid.iter().copied()) {
             Some(near) => {
                 let diagnostic = Diagnostic::new(span, message, format!("did you mean {}?", quote(near)));
-                if valid.len() > FEW {
-                    diagnostic
-                } else {
-                    diagnostic.help(all)
-                }
+                if valid.len() > FEW { diagnostic } else { diagnostic.help(all) }
             }
             None if valid.len() <= FEW => {
                 Diagnostic::new(span, message, format!("expected {}", either(valid)))
@@ -223,14 +198,7 @@ impl Reader {
         let table = self.table(place)?;
         for (key, node) in table {
             match fields.iter().find(|field| field.key == key.get_ref().as_ref()) {
-                Some(field) => set(
-                    self,
-                    Place {
-                        key: field.key,
-                        node,
-                        shape: field.shape,
-                    },
-                ),
+                Some(field) => set(self, Place { key: field.key, node, shape: field.shape }),
                 None => {
                     let valid: Vec<&str> = fields.iter().map(|field| field.key).collect();
                     let message = format!("`{}` has no key {}", place.key, quote(key.get_ref()));
@@ -238,16 +206,10 @@ impl Reader {
                 }
             }
         }
-        for field in fields
-            .iter()
-            .filter(|field| field.required && table.get(field.key).is_none())
-        {
+        for field in fields.iter().filter(|field| field.required && table.get(field.key).is_none()) {
             let message = format!("`{}` needs `{}`", place.key, field.key);
             let label = format!("expected `{} = ...`: {}", field.key, field.shape.expected());
-            self.report_in(
-                place.node.span().end,
-                Diagnostic::new(place.node.span(), message, label),
-            );
+            self.report_in(place.node.span().end, Diagnostic::new(place.node.span(), message, label));
         }
         Ok(table)
     }
@@ -305,10 +267,7 @@ impl Reader {
         match place.shape {
             Shape::Size(least, most) if size.get() < least || size.get() > most => {
                 let (least, most) = (Bytes::new(least), Bytes::new(most));
-                Err(self.invalid(
-                    place,
-                    format!("expected a size from {least} to {most}, found {size}"),
-                ))
+                Err(self.invalid(place, format!("expected a size from {least} to {most}, found {size}")))
             }
             _ => Ok(size),
         }
@@ -338,10 +297,7 @@ impl Reader {
     pub(super) fn small_count(&mut self, place: Place<'_, '_>) -> Read<u32> {
         let number = self.count(place)?;
         u32::try_from(number).map_err(|_| {
-            self.invalid(
-                place,
-                format!("expected an integer of at most {}, found {number}", u32::MAX),
-            )
+            self.invalid(place, format!("expected an integer of at most {}, found {number}", u32::MAX))
         })
     }
 
@@ -367,10 +323,7 @@ impl Reader {
     pub(super) fn one_or_more<'t, 's>(&mut self, place: Place<'t, 's>) -> Read<Vec<Place<'t, 's>>> {
         match place.node.get_ref() {
             DeValue::Array(array) if array.is_empty() => Err(self.empty(place)),
-            DeValue::Array(array) => Ok(array
-                .iter()
-                .map(|node| place.element(node, place.shape))
-                .collect()),
+            DeValue::Array(array) => Ok(array.iter().map(|node| place.element(node, place.shape)).collect()),
             _ => Ok(vec![place]),
         }
     }

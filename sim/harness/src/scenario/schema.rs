@@ -77,10 +77,8 @@ fn described(mut schema: Value, doc: &str) -> Value {
 
 /// Words, each with its explanation: editors show it beside the word.
 fn word_list(words: &Words) -> Value {
-    let list: Vec<Value> = (words.list)()
-        .into_iter()
-        .map(|(word, doc)| json!({ "const": word, "description": doc }))
-        .collect();
+    let list: Vec<Value> =
+        (words.list)().into_iter().map(|(word, doc)| json!({ "const": word, "description": doc })).collect();
     json!({ "oneOf": list })
 }
 
@@ -90,10 +88,7 @@ fn target() -> Value {
     list.extend(TARGETS.map(|(word, doc)| json!({ "const": word, "description": doc })));
     let of_key = text(r"^leader of (?!.*\.\.).+$", &["leader of k7"]);
     list.push(described(of_key, "The store that leads the region of a key."));
-    list.push(described(
-        reference("name"),
-        "A name given by `as` in a step before.",
-    ));
+    list.push(described(reference("name"), "A name given by `as` in a step before."));
     json!({ "anyOf": list })
 }
 
@@ -145,10 +140,7 @@ fn of_shape(shape: Shape) -> Value {
 }
 
 fn properties<'f>(fields: impl IntoIterator<Item = &'f Field>) -> Map<String, Value> {
-    fields
-        .into_iter()
-        .map(|f| (f.key.to_owned(), described(of_shape(f.shape), f.doc)))
-        .collect()
+    fields.into_iter().map(|f| (f.key.to_owned(), described(of_shape(f.shape), f.doc))).collect()
 }
 
 fn table(fields: &[Field]) -> Value {
@@ -176,11 +168,7 @@ fn step(form: &Form) -> Value {
     let mut all = Map::new();
     all.insert(form.verb.to_owned(), described(of_shape(form.value), form.doc));
     all.extend(properties(form.all_options()));
-    let needed = form
-        .options
-        .iter()
-        .filter(|option| option.required)
-        .map(|option| option.key);
+    let needed = form.options.iter().filter(|option| option.required).map(|option| option.key);
     let required: Vec<&str> = std::iter::once(form.verb).chain(needed).collect();
     let choices: Vec<Value> = form.all_choices().map(choice).collect();
     json!({
@@ -196,11 +184,7 @@ fn step(form: &Form) -> Value {
 
 /// Exactly one of the keys, or none of them too.
 fn choice(choice: &Choice) -> Value {
-    let mut ways: Vec<Value> = choice
-        .keys
-        .iter()
-        .map(|key| json!({ "required": [key] }))
-        .collect();
+    let mut ways: Vec<Value> = choice.keys.iter().map(|key| json!({ "required": [key] })).collect();
     if !choice.needed {
         ways.push(json!({ "not": { "anyOf": ways } }));
     }
@@ -215,9 +199,7 @@ mod tests {
     #[test]
     fn every_verb_and_option_has_its_alternative() {
         let schema = schema();
-        let steps = schema["$defs"]["step"]["oneOf"]
-            .as_array()
-            .expect("a list of alternatives");
+        let steps = schema["$defs"]["step"]["oneOf"].as_array().expect("a list of alternatives");
         for verb in verbs() {
             let forms: Vec<&Value> = steps.iter().filter(|step| step["required"][0] == verb).collect();
             assert!(!forms.is_empty(), "no alternative for `{verb}`");
@@ -246,23 +228,14 @@ mod tests {
         references(&schema, &mut found);
         assert!(!found.is_empty());
         for reference in found {
-            assert!(
-                schema.pointer(&reference[1..]).is_some(),
-                "{reference} leads nowhere"
-            );
+            assert!(schema.pointer(&reference[1..]).is_some(), "{reference} leads nowhere");
         }
     }
 
     #[test]
     fn defaults_of_the_configuration_are_shown() {
         let schema = schema();
-        assert_eq!(
-            schema["properties"]["raft"]["properties"]["tick"]["default"],
-            json!("100ms")
-        );
-        assert_eq!(
-            schema["properties"]["cluster"]["properties"]["stores"]["default"],
-            json!(3)
-        );
+        assert_eq!(schema["properties"]["raft"]["properties"]["tick"]["default"], json!("100ms"));
+        assert_eq!(schema["properties"]["cluster"]["properties"]["stores"]["default"], json!(3));
     }
 }

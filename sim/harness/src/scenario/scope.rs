@@ -26,10 +26,8 @@ impl Reader {
     pub(super) fn store(&mut self, place: Place<'_, '_>) -> Read<Target> {
         let target = self.target(place)?;
         if target.is_plural() {
-            let label = format!(
-                "expected one store, found {}, which can be several",
-                found(place.node.get_ref())
-            );
+            let label =
+                format!("expected one store, found {}, which can be several", found(place.node.get_ref()));
             return Err(self.invalid(place, label));
         }
         Ok(target)
@@ -56,10 +54,8 @@ impl Reader {
     fn client(&mut self, place: Place<'_, '_>, number: &str) -> Read<Endpoint> {
         // `parse` would take a sign too.
         let digits = number.bytes().all(|b| b.is_ascii_digit());
-        let number = number
-            .parse::<u32>()
-            .ok()
-            .filter(|n| digits && (1..=MAX_CLIENTS).contains(&u64::from(*n)));
+        let number =
+            number.parse::<u32>().ok().filter(|n| digits && (1..=MAX_CLIENTS).contains(&u64::from(*n)));
         number.map(Endpoint::Client).ok_or_else(|| {
             self.invalid(
                 place,
@@ -100,10 +96,8 @@ impl Reader {
                 groups.push(Err(self.empty(group)));
                 continue;
             }
-            let elements: Vec<_> = elements
-                .iter()
-                .map(|node| group.element(node, Shape::Endpoints))
-                .collect();
+            let elements: Vec<_> =
+                elements.iter().map(|node| group.element(node, Shape::Endpoints)).collect();
             groups.push(collect(elements.iter().map(|element| self.endpoint(*element))));
             places.extend(elements);
         }
@@ -118,11 +112,7 @@ impl Reader {
         let (mut from, mut to) = (None, None);
         self.fields(place, &LINK, |reader, field| {
             let ends = Some(reader.endpoints(field));
-            if field.key == "from" {
-                from = ends
-            } else {
-                to = ends
-            }
+            if field.key == "from" { from = ends } else { to = ends }
         })?;
         // A missing end has been reported by `fields`.
         Ok((from.ok_or(Reported)??, to.ok_or(Reported)??))
@@ -143,16 +133,13 @@ impl Reader {
         let name = self.text(place)?;
         let reserved = RESERVED.contains(&name) || TARGETS.iter().any(|(word, _)| *word == name);
         if reserved {
-            return Err(self.invalid(
-                place,
-                format!("expected a name, found the reserved word {}", quote(name)),
-            ));
+            return Err(
+                self.invalid(place, format!("expected a name, found the reserved word {}", quote(name)))
+            );
         }
         if !is_name(name) {
-            let label = format!(
-                "expected a letter, then letters, digits, `-` and `_`, found {}",
-                quote(name)
-            );
+            let label =
+                format!("expected a letter, then letters, digits, `-` and `_`, found {}", quote(name));
             return Err(self.invalid(place, label));
         }
         match self.names.get(name) {
@@ -232,12 +219,7 @@ impl Reader {
             Some(binding) if binding.step < self.step && binding.filter == filter => return Ok(()),
             Some(binding) if binding.filter != filter => {
                 let label = format!("expected the name of {}", kind(filter));
-                let message = format!(
-                    "{} names {}, not {}",
-                    quote(name),
-                    kind(binding.filter),
-                    kind(filter)
-                );
+                let message = format!("{} names {}, not {}", quote(name), kind(binding.filter), kind(filter));
                 Diagnostic::new(span, message, label).help(format!("it is given on line {}", binding.line))
             }
             Some(binding) => {
@@ -251,32 +233,18 @@ impl Reader {
     }
 
     fn unknown_name(&self, place: Place<'_, '_>, name: &str, filter: bool, words: &[&str]) -> Diagnostic {
-        let names = self
-            .names
-            .iter()
-            .filter(|(_, b)| b.filter == filter && b.step < self.step);
+        let names = self.names.iter().filter(|(_, b)| b.filter == filter && b.step < self.step);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
         let span = place.node.span();
-        let message = format!(
-            "unknown {} {}",
-            if filter { "filter" } else { "target" },
-            quote(name)
-        );
+        let message = format!("unknown {} {}", if filter { "filter" } else { "target" }, quote(name));
         let known = if names.is_empty() {
-            format!(
-                "no step before gives a name to a {}",
-                if filter { "filter" } else { "store" }
-            )
+            format!("no step before gives a name to a {}", if filter { "filter" } else { "store" })
         } else {
             format!("names given so far: {}", listed(names.iter().copied()))
         };
         if let Some(near) = nearest(name, words.iter().chain(&names).copied()) {
             let diagnostic = Diagnostic::new(span, message, format!("did you mean {}?", quote(near)));
-            return if names.is_empty() {
-                diagnostic
-            } else {
-                diagnostic.help(known)
-            };
+            return if names.is_empty() { diagnostic } else { diagnostic.help(known) };
         }
         if filter {
             return Diagnostic::new(span, message, format!("expected {}", place.shape.expected()))
@@ -308,9 +276,7 @@ impl Reader {
 /// Whether the text can be a name: a letter, then letters, digits, `-` and `_`.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 /// Whether the text can be one key: neither empty nor a range.

@@ -26,11 +26,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     /// The verb's value.
     fn value(&self) -> Read<Place<'t, 's>> {
         let node = self.table.get(self.form.verb).ok_or(Reported)?;
-        Ok(Place {
-            key: self.form.verb,
-            node,
-            shape: self.form.value,
-        })
+        Ok(Place { key: self.form.verb, node, shape: self.form.value })
     }
 
     /// An option that may be missing.
@@ -41,15 +37,9 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     ) -> Read<Option<T>> {
         let field = self.form.options.iter().find(|option| option.key == key);
         match (field, self.table.get(key)) {
-            (Some(field), Some(node)) => read(
-                self.reader,
-                Place {
-                    key: field.key,
-                    node,
-                    shape: field.shape,
-                },
-            )
-            .map(Some),
+            (Some(field), Some(node)) => {
+                read(self.reader, Place { key: field.key, node, shape: field.shape }).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -71,9 +61,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "put" | "append" | "delete" | "get" | "cas" | "scan" => self.operate(value),
             "load" => self.load(value),
             "crash" => self.crash(value),
-            "restart" => Ok(Action::Restart {
-                targets: self.reader.targets(value)?,
-            }),
+            "restart" => Ok(Action::Restart { targets: self.reader.targets(value)? }),
             "partition" => self.partition(value),
             "isolate" => self.isolate(value),
             "cut" => self.reader.link(value).map(|(from, to)| Action::Cut { from, to }),
@@ -90,9 +78,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     }
 
     fn within(&mut self) -> Read<Duration> {
-        Ok(self
-            .optional("within", Reader::duration)?
-            .unwrap_or(DEFAULT_WITHIN))
+        Ok(self.optional("within", Reader::duration)?.unwrap_or(DEFAULT_WITHIN))
     }
 
     fn wait(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -103,49 +89,31 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let condition = match word {
             "leader" => Condition::Leader(self.leader()?),
             "no-leader" => Condition::NoLeader,
-            "acked" => Condition::Acked {
-                client: self.optional("client", Reader::small_count)?,
-            },
+            "acked" => Condition::Acked { client: self.optional("client", Reader::small_count)? },
             "load" => Condition::Load,
             "applied" => Condition::Applied,
             "replicas-equal" => Condition::ReplicasEqual,
             "role" => {
-                let (on, is) = (
-                    self.required("on", Reader::target),
-                    self.required("is", Reader::word),
-                );
+                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
                 Condition::Role { on: on?, is: is? }
             }
             "dropped" => {
                 let filter = self.required("filter", Reader::filter);
                 let count = self.required("count", Reader::count);
-                Condition::Acted {
-                    filter: filter?,
-                    count: count?,
-                }
+                Condition::Acted { filter: filter?, count: count? }
             }
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
                 let on = self.optional("on", Reader::target);
                 let value = self.required("reaches", Reader::count);
-                Condition::Reaches {
-                    gauge,
-                    on: on?,
-                    value: value?,
-                }
+                Condition::Reaches { gauge, on: on?, value: value? }
             }
         };
-        Ok(Action::Wait {
-            condition,
-            within: within?,
-        })
+        Ok(Action::Wait { condition, within: within? })
     }
 
     fn leader(&mut self) -> Read<Leader> {
-        let (on, not) = (
-            self.optional("on", Reader::target),
-            self.optional("not", Reader::target),
-        );
+        let (on, not) = (self.optional("on", Reader::target), self.optional("not", Reader::target));
         Ok(Leader { on: on?, not: not? })
     }
 
@@ -154,54 +122,28 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let operation = match self.form.verb {
             "put" => {
                 let (keys, value) = (keys(self.reader, value), self.required("value", text));
-                Operation::Put {
-                    keys: keys?,
-                    value: value?,
-                }
+                Operation::Put { keys: keys?, value: value? }
             }
             "append" => {
                 let (keys, value) = (keys(self.reader, value), self.required("value", text));
-                Operation::Append {
-                    keys: keys?,
-                    value: value?,
-                }
+                Operation::Append { keys: keys?, value: value? }
             }
-            "delete" => Operation::Delete {
-                keys: keys(self.reader, value)?,
-            },
+            "delete" => Operation::Delete { keys: keys(self.reader, value)? },
             "get" => {
                 let (key, answer) = (key(self.reader, value), self.answer());
-                Operation::Get {
-                    key: key?,
-                    answer: answer?,
-                }
+                Operation::Get { key: key?, answer: answer? }
             }
             "cas" => {
                 let (key, from) = (key(self.reader, value), self.optional("from", text));
                 let (to, succeeds) = (self.required("to", text), self.optional("succeeds", Reader::flag));
-                Operation::Cas {
-                    key: key?,
-                    from: from?,
-                    to: to?,
-                    succeeds: succeeds?,
-                }
+                Operation::Cas { key: key?, from: from?, to: to?, succeeds: succeeds? }
             }
             _ => {
-                let (range, limit) = (
-                    scan_range(self.reader, value),
-                    self.optional("limit", Reader::count),
-                );
-                Operation::Scan {
-                    range: range?,
-                    limit: limit?,
-                }
+                let (range, limit) = (scan_range(self.reader, value), self.optional("limit", Reader::count));
+                Operation::Scan { range: range?, limit: limit? }
             }
         };
-        Ok(Action::Operate(Operate {
-            operation,
-            issuer: issuer?,
-            via: via?,
-        }))
+        Ok(Action::Operate(Operate { operation, issuer: issuer?, via: via? }))
     }
 
     fn issuer(&mut self) -> Read<Issuer> {
@@ -241,22 +183,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let losing = self.optional("losing", Reader::word);
         let name = self.binding_of(&targets);
         let losing = losing?.unwrap_or(Losing::Random);
-        Ok(Action::Crash {
-            targets: targets?,
-            losing,
-            name: name?,
-        })
+        Ok(Action::Crash { targets: targets?, losing, name: name? })
     }
 
     fn isolate(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let targets = self.reader.targets(value);
         let clients = self.optional("clients", Reader::flag);
         let name = self.binding_of(&targets);
-        Ok(Action::Isolate {
-            targets: targets?,
-            clients: clients?.unwrap_or(false),
-            name: name?,
-        })
+        Ok(Action::Isolate { targets: targets?, clients: clients?.unwrap_or(false), name: name? })
     }
 
     fn partition(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -272,10 +206,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             Err(_) => Err(Reported),
         };
         let name = self.binding_of(&stores);
-        Ok(Action::Partition {
-            groups: groups?,
-            name: name?,
-        })
+        Ok(Action::Partition { groups: groups?, name: name? })
     }
 
     /// The name that the step gives to its store, which must be exactly one.
@@ -290,9 +221,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 let label = "expected a step that names one store exactly";
                 let message = "`as` cannot name several stores";
                 let help = "`{ name = TARGET, as = NAME }` is a step that only gives a name";
-                Err(self
-                    .reader
-                    .report(Diagnostic::new(key.span(), message, label).help(help)))
+                Err(self.reader.report(Diagnostic::new(key.span(), message, label).help(help)))
             }
             _ => Ok(name),
         }
@@ -300,57 +229,35 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn network(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (mut latency, mut loss, mut duplicate, mut reorder) = (Ok(None), Ok(None), Ok(None), Ok(None));
-        let table = self
-            .reader
-            .fields(value, &NETWORK, |reader, place| match place.key {
-                "latency" => latency = reader.latency(place).map(Some),
-                "loss" => loss = reader.share(place).map(Some),
-                "duplicate" => duplicate = reader.share(place).map(Some),
-                _ => reorder = reader.share(place).map(Some),
-            });
-        let (from, to) = (
-            self.optional("from", Reader::endpoints),
-            self.optional("to", Reader::endpoints),
-        );
+        let table = self.reader.fields(value, &NETWORK, |reader, place| match place.key {
+            "latency" => latency = reader.latency(place).map(Some),
+            "loss" => loss = reader.share(place).map(Some),
+            "duplicate" => duplicate = reader.share(place).map(Some),
+            _ => reorder = reader.share(place).map(Some),
+        });
+        let (from, to) = (self.optional("from", Reader::endpoints), self.optional("to", Reader::endpoints));
         if table?.is_empty() {
             let label = format!("expected {}, found an empty table", value.shape.expected());
             return Err(self.reader.invalid(value, label));
         }
         let (latency, loss): (Option<Latency>, Option<Ppm>) = (latency?, loss?);
         let (duplicate, reorder): (Option<Ppm>, Option<Ppm>) = (duplicate?, reorder?);
-        Ok(Action::Network(NetworkChange {
-            latency,
-            loss,
-            duplicate,
-            reorder,
-            from: from?,
-            to: to?,
-        }))
+        Ok(Action::Network(NetworkChange { latency, loss, duplicate, reorder, from: from?, to: to? }))
     }
 
     fn filter(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let messages = messages(self.reader, value);
         let effect = match self.form.verb {
             "drop" => Ok(Effect::Drop),
-            "delay" => self
-                .required("by", Reader::duration)
-                .map(|by| Effect::Delay { by }),
+            "delay" => self.required("by", Reader::duration).map(|by| Effect::Delay { by }),
             "hold" => Ok(Effect::Hold),
             _ => {
                 let times = self.optional("times", Reader::small_count);
-                times.map(|times| Effect::Duplicate {
-                    times: times.unwrap_or(1),
-                })
+                times.map(|times| Effect::Duplicate { times: times.unwrap_or(1) })
             }
         };
-        let (from, to) = (
-            self.optional("from", Reader::endpoints),
-            self.optional("to", Reader::endpoints),
-        );
-        let (skip, count) = (
-            self.optional("skip", Reader::count),
-            self.optional("count", Reader::count),
-        );
+        let (from, to) = (self.optional("from", Reader::endpoints), self.optional("to", Reader::endpoints));
+        let (skip, count) = (self.optional("skip", Reader::count), self.optional("count", Reader::count));
         let name = self.optional("as", Reader::binding);
         Ok(Action::Filter(Filter {
             effect: effect?,
@@ -365,18 +272,12 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn campaign(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (target, name) = (self.reader.store(value), self.optional("as", Reader::binding));
-        Ok(Action::Campaign {
-            target: target?,
-            name: name?,
-        })
+        Ok(Action::Campaign { target: target?, name: name? })
     }
 
     fn name(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (target, name) = (self.reader.store(value), self.required("as", Reader::binding));
-        Ok(Action::Name {
-            target: target?,
-            name: name?,
-        })
+        Ok(Action::Name { target: target?, name: name? })
     }
 
     fn expect(&mut self, value: Place<'t, 's>) -> Read<Expectation> {
@@ -385,37 +286,21 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "leader" => Expectation::Leader(self.leader()?),
             "no-leader" => Expectation::NoLeader,
             "replicas-equal" => Expectation::ReplicasEqual,
-            "acked" => Expectation::Acked {
-                client: self.optional("client", Reader::small_count)?,
-            },
-            "unacked" => Expectation::Unacked {
-                client: self.optional("client", Reader::small_count)?,
-            },
+            "acked" => Expectation::Acked { client: self.optional("client", Reader::small_count)? },
+            "unacked" => Expectation::Unacked { client: self.optional("client", Reader::small_count)? },
             "value" => {
                 let (key, answer) = (self.required("key", key), self.answer());
-                Expectation::Value {
-                    key: key?,
-                    answer: answer?.ok_or(Reported)?,
-                }
+                Expectation::Value { key: key?, answer: answer?.ok_or(Reported)? }
             }
             "role" => {
-                let (on, is) = (
-                    self.required("on", Reader::target),
-                    self.required("is", Reader::word),
-                );
+                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
                 Expectation::Role { on: on?, is: is? }
             }
-            "violation" => Expectation::Violation {
-                of: self.required("of", Reader::word)?,
-            },
+            "violation" => Expectation::Violation { of: self.required("of", Reader::word)? },
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
                 let (on, compares) = (self.optional("on", Reader::target), self.compares());
-                Expectation::Gauge {
-                    gauge,
-                    on: on?,
-                    compares: compares?,
-                }
+                Expectation::Gauge { gauge, on: on?, compares: compares? }
             }
         })
     }
@@ -437,11 +322,8 @@ fn key(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
     if is_key(text) {
         return Ok(text.to_owned());
     }
-    let label = if text.is_empty() {
-        "expected a key, found nothing"
-    } else {
-        "expected one key, found a range"
-    };
+    let label =
+        if text.is_empty() { "expected a key, found nothing" } else { "expected one key, found a range" };
     Err(reader.invalid(place, label))
 }
 
@@ -452,10 +334,9 @@ fn keys(reader: &mut Reader, place: Place<'_, '_>) -> Read<Keys> {
         return key(reader, place).map(Keys::One);
     };
     let (Some((prefix, first)), Some((last_prefix, last))) = (numbered(first), numbered(last)) else {
-        return Err(reader.invalid(
-            place,
-            "expected a numbered range such as \"k1..k50\", without leading zeros",
-        ));
+        return Err(
+            reader.invalid(place, "expected a numbered range such as \"k1..k50\", without leading zeros")
+        );
     };
     if prefix != last_prefix {
         let label = format!(
@@ -464,19 +345,14 @@ fn keys(reader: &mut Reader, place: Place<'_, '_>) -> Read<Keys> {
         return Err(reader.invalid(place, label));
     }
     if first > last {
-        return Err(reader.invalid(
-            place,
-            format!("expected a range from low to high: {last} is less than {first}"),
-        ));
+        return Err(
+            reader.invalid(place, format!("expected a range from low to high: {last} is less than {first}"))
+        );
     }
     if last - first >= MAX_KEYS {
         return Err(reader.invalid(place, format!("expected at most {MAX_KEYS} keys")));
     }
-    Ok(Keys::Numbered {
-        prefix: prefix.to_owned(),
-        first,
-        last,
-    })
+    Ok(Keys::Numbered { prefix: prefix.to_owned(), first, last })
 }
 
 /// Splits "k12" into "k" and 12; `None` if no number ends it, or one with a leading zero.
@@ -484,11 +360,7 @@ fn numbered(text: &str) -> Option<(&str, u64)> {
     let prefix = text.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &text[prefix.len()..];
     let canonical = digits == "0" || !digits.starts_with('0');
-    digits
-        .parse()
-        .ok()
-        .filter(|_| canonical && !prefix.contains(".."))
-        .map(|number| (prefix, number))
+    digits.parse().ok().filter(|_| canonical && !prefix.contains("..")).map(|number| (prefix, number))
 }
 
 fn scan_range(reader: &mut Reader, place: Place<'_, '_>) -> Read<ScanRange> {
@@ -501,10 +373,7 @@ fn scan_range(reader: &mut Reader, place: Place<'_, '_>) -> Read<ScanRange> {
             if start >= end {
                 return Err(reader.invalid(place, "expected the first key to be less than the second"));
             }
-            Ok(ScanRange::Range {
-                start: start.to_owned(),
-                end: end.to_owned(),
-            })
+            Ok(ScanRange::Range { start: start.to_owned(), end: end.to_owned() })
         }
         _ => Err(reader.invalid(place, format!("expected {}", Shape::ScanRange.expected()))),
     }
@@ -514,16 +383,17 @@ fn scan_range(reader: &mut Reader, place: Place<'_, '_>) -> Read<ScanRange> {
 fn mix(reader: &mut Reader, place: Place<'_, '_>) -> Read<Mix> {
     let errors = reader.errors();
     let mut mix = Mix::ZERO;
-    reader.fields(place, &MIX, |reader, field| match reader.small_count(field) {
-        Ok(weight) => match field.key {
+    reader.fields(place, &MIX, |reader, field| {
+        // A weight that cannot be read has been reported.
+        let Ok(weight) = reader.small_count(field) else { return };
+        match field.key {
             "put" => mix.put = weight,
             "get" => mix.get = weight,
             "append" => mix.append = weight,
             "delete" => mix.delete = weight,
             "cas" => mix.cas = weight,
             _ => mix.scan = weight,
-        },
-        Err(Reported) => {}
+        }
     })?;
     if reader.errors() > errors {
         return Err(Reported);

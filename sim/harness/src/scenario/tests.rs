@@ -21,11 +21,7 @@ fn action(step: &str) -> Action {
 /// The messages of the errors in a file that must be invalid.
 #[track_caller]
 fn errors(source: &str) -> Vec<String> {
-    parse(source)
-        .expect_err("must be invalid")
-        .into_iter()
-        .map(|d| d.message)
-        .collect()
+    parse(source).expect_err("must be invalid").into_iter().map(|d| d.message).collect()
 }
 
 const LAGGING: &str = r#"about   = "A follower that fell behind catches up."
@@ -62,44 +58,19 @@ fn the_example_of_a_person_is_read() {
     assert_eq!(scenario.network.loss, Ppm::new(5_000).expect("below a million"));
     let lines: Vec<u32> = scenario.steps.iter().map(|step| step.line).collect();
     assert_eq!(lines, [5, 6, 7, 8, 9, 10, 11]);
-    let isolate = Action::Isolate {
-        targets: vec![Target::Follower],
-        clients: false,
-        name: Some("lagging".into()),
-    };
+    let isolate =
+        Action::Isolate { targets: vec![Target::Follower], clients: false, name: Some("lagging".into()) };
     assert_eq!(scenario.steps[1].action, isolate);
-    let keys = Keys::Numbered {
-        prefix: "k".into(),
-        first: 1,
-        last: 50,
-    };
-    let put = Operation::Put {
-        keys,
-        value: "v".into(),
-    };
-    let issuer = Issuer::Scenario {
-        within: DEFAULT_WITHIN,
-    };
-    assert_eq!(
-        scenario.steps[2].action,
-        Action::Operate(Operate {
-            operation: put,
-            issuer,
-            via: None
-        })
-    );
+    let keys = Keys::Numbered { prefix: "k".into(), first: 1, last: 50 };
+    let put = Operation::Put { keys, value: "v".into() };
+    let issuer = Issuer::Scenario { within: DEFAULT_WITHIN };
+    assert_eq!(scenario.steps[2].action, Action::Operate(Operate { operation: put, issuer, via: None }));
     let condition = Condition::Reaches {
         gauge: Gauge::AppliedIndex,
         on: Some(Target::Named("lagging".into())),
         value: 50,
     };
-    assert_eq!(
-        scenario.steps[5].action,
-        Action::Wait {
-            condition,
-            within: Duration::secs(5)
-        }
-    );
+    assert_eq!(scenario.steps[5].action, Action::Wait { condition, within: Duration::secs(5) });
 }
 
 #[test]
@@ -107,22 +78,13 @@ fn the_example_of_the_shrinker_is_read() {
     let scenario = valid(&SHRUNK.replace("24301", "0x5eed"));
     assert_eq!(scenario.seed, 0x5eed);
     assert_eq!(scenario.steps[0].when, When::At(Time(1_203_000_000)));
-    let group = |stores: &[u64]| {
-        stores
-            .iter()
-            .map(|n| Endpoint::Stores(Target::Store(*n)))
-            .collect::<Vec<_>>()
-    };
-    let partition = Action::Partition {
-        groups: vec![group(&[1, 2]), group(&[3])],
-        name: None,
-    };
+    let group =
+        |stores: &[u64]| stores.iter().map(|n| Endpoint::Stores(Target::Store(*n))).collect::<Vec<_>>();
+    let partition = Action::Partition { groups: vec![group(&[1, 2]), group(&[3])], name: None };
     assert_eq!(scenario.steps[1].action, partition);
     assert_eq!(
         scenario.steps[4].action,
-        Action::Expect(Expectation::Violation {
-            of: Check::ElectionSafety
-        })
+        Action::Expect(Expectation::Violation { of: Check::ElectionSafety })
     );
 }
 
@@ -145,36 +107,16 @@ fn long_forms_of_toml_say_the_same() {
 #[test]
 fn targets_have_all_their_forms() {
     let step = "{ crash = [1, \"leader\", \"follower\", \"leader of k7\"] }";
-    let targets = vec![
-        Target::Store(1),
-        Target::Leader,
-        Target::Follower,
-        Target::LeaderOf("k7".into()),
-    ];
-    assert_eq!(
-        action(step),
-        Action::Crash {
-            targets,
-            losing: Losing::Random,
-            name: None
-        }
-    );
+    let targets = vec![Target::Store(1), Target::Leader, Target::Follower, Target::LeaderOf("k7".into())];
+    assert_eq!(action(step), Action::Crash { targets, losing: Losing::Random, name: None });
     let plural = "{ restart = [\"followers\", \"all\", \"others\"] }";
     assert_eq!(
         action(plural),
-        Action::Restart {
-            targets: vec![Target::Followers, Target::All, Target::Others]
-        }
+        Action::Restart { targets: vec![Target::Followers, Target::All, Target::Others] }
     );
     let ends = "{ cut = { from = [\"client 3\", 2], to = \"clients\" } }";
     let from = vec![Endpoint::Client(3), Endpoint::Stores(Target::Store(2))];
-    assert_eq!(
-        action(ends),
-        Action::Cut {
-            from,
-            to: vec![Endpoint::Clients]
-        }
-    );
+    assert_eq!(action(ends), Action::Cut { from, to: vec![Endpoint::Clients] });
 }
 
 #[test]
@@ -184,22 +126,14 @@ fn heal_takes_back_all_or_some() {
     assert_eq!(action("{ heal = [\"all\"] }"), all);
     let two = vec![Endpoint::Stores(Target::Store(2))];
     assert_eq!(action("{ heal = 2 }"), Action::Heal(Heal::Of(two.clone())));
-    let between = Heal::Between {
-        from: two.clone(),
-        to: vec![Endpoint::Clients],
-    };
-    assert_eq!(
-        action("{ heal = { from = 2, to = \"clients\" } }"),
-        Action::Heal(between)
-    );
+    let between = Heal::Between { from: two.clone(), to: vec![Endpoint::Clients] };
+    assert_eq!(action("{ heal = { from = 2, to = \"clients\" } }"), Action::Heal(between));
 }
 
 #[test]
 fn filters_take_one_message_or_several() {
     let filter = Filter {
-        effect: Effect::Delay {
-            by: Duration::millis(5),
-        },
+        effect: Effect::Delay { by: Duration::millis(5) },
         messages: vec![MessageKind::Append, MessageKind::Heartbeat],
         from: Some(vec![Endpoint::Stores(Target::Leader)]),
         to: None,
@@ -222,11 +156,7 @@ fn a_given_mix_has_only_the_given_operations() {
 
 #[test]
 fn numbered_keys_expand_in_order() {
-    let keys = Keys::Numbered {
-        prefix: "k".into(),
-        first: 9,
-        last: 11,
-    };
+    let keys = Keys::Numbered { prefix: "k".into(), first: 9, last: 11 };
     assert_eq!(keys.iter().collect::<Vec<_>>(), ["k9", "k10", "k11"]);
     assert_eq!(Keys::One("a".into()).iter().collect::<Vec<_>>(), ["a"]);
 }
@@ -255,11 +185,7 @@ fn what_stands_before_a_syntax_error_is_still_checked() {
         "about = \"x\"\nseed = -1\nsteps = [\n  { crahs = 1 },\n  { wait = \"leader },\n  { boom = 1 },\n]";
     assert_eq!(
         errors(source),
-        [
-            "wrong value for `seed`",
-            "unknown verb `crahs`",
-            "this string does not end"
-        ]
+        ["wrong value for `seed`", "unknown verb `crahs`", "this string does not end"]
     );
 }
 

@@ -1,4 +1,4 @@
-//! Latencies and sizes: the values of a scenario that are a small language of their own.
+//! Sizes, and the kernel's latencies: values of a scenario that are a small language of their own.
 //!
 //! Each prints what it parses, in the unit a person would write.
 
@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(u64);
 
-/// Why a text is not a latency or a size. Its message says what would be.
+/// Why a text is not a size. Its message says what would be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnitError(String);
@@ -50,24 +50,12 @@ impl FromStr for Bytes {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Bytes, UnitError> {
-        let error = || {
-            UnitError(format!(
-                "expected a size such as \"64KiB\" or \"100B\", found {text:?}"
-            ))
-        };
+        let error = || UnitError(format!("expected a size such as \"64KiB\" or \"100B\", found {text:?}"));
         let trimmed = text.trim();
         let split = trimmed.find(|c: char| !c.is_ascii_digit()).ok_or_else(error)?;
         let (number, unit) = trimmed.split_at(split);
-        let (_, size) = SIZES
-            .iter()
-            .find(|(name, _)| *name == unit.trim_start())
-            .ok_or_else(error)?;
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(*size))
-            .map(Bytes)
-            .ok_or_else(error)
+        let (_, size) = SIZES.iter().find(|(name, _)| *name == unit.trim_start()).ok_or_else(error)?;
+        number.parse::<u64>().ok().and_then(|n| n.checked_mul(*size)).map(Bytes).ok_or_else(error)
     }
 }
 
@@ -77,13 +65,9 @@ mod tests {
 
     #[test]
     fn sizes_print_in_their_largest_whole_unit() {
-        for (bytes, text) in [
-            (0, "0B"),
-            (100, "100B"),
-            (1 << 16, "64KiB"),
-            (1 << 20, "1MiB"),
-            (1 << 31, "2GiB"),
-        ] {
+        for (bytes, text) in
+            [(0, "0B"), (100, "100B"), (1 << 16, "64KiB"), (1 << 20, "1MiB"), (1 << 31, "2GiB")]
+        {
             assert_eq!(Bytes::new(bytes).to_string(), text);
             assert_eq!(text.parse(), Ok(Bytes::new(bytes)));
         }

@@ -1,0 +1,194 @@
+//! Replication under losses, delays and limits: what TinyKV's tests do not ask for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+mod common;
+
+use common::{
+    Network, Node, Setup, accept, append, applied_data, elect, entries, entry, message, of_kind, propose,
+    settled_leader,
+};
+use raft::Role::{Follower, Leader};
+use raft::eraftpb::Message;
+use raft::eraftpb::MessageType::*;
+use raft::{Config, EntryId, Error};
+
+#[test]
+fn a_delayed_append_does_not_cut_off_what_a_later_one_brought() {
+    let mut node = Node::in_role(Follower, 3);
+    node.step(append(1, 0, 0, entries(1, &[1, 1, 1]), 0));
+    let answers = node.step(append(1, 0, 0, entries(1, &[1]), 0));
+    assert_eq!(node.log_terms(), [1, 1, 1]);
+    // Nor does it acknowledge more than it covers.
+    assert_eq!(answers[0].index, 1);
+}
+
+#[test]
+#[should_panic(expected = "entry 2 conflicts, but the log is committed up to 2")]
+fn replacing_a_committed_entry_is_a_panic() {
+    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).build();
+    node.step(append(1, 2, 1, Vec::new(), 2));
+    // Sent by no correct leader: it starts at commit, so only a conflict within the entries can reach it.
+    node.raw.step(append(2, 2, 1, entries(2, &[2]), 0)).unwrap();
+}
+
+#[test]
+#[should_panic(expected = "commit 7 is past the last index 2")]
+fn a_commit_past_the_log_is_a_panic() {
+    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).build();
+    node.raw.step(Message { commit: 7, ..message(MsgHeartbeat, 2, 1, 1) }).unwrap();
+}
+
+#[test]
+fn rejections_skip_a_term_a_round_trip() {
+    // The follower's tail of term 2 is as long as the leader's of term 3, so walking back by one index a
+    // round trip would take 20 of them.
+    let mut leader_log = vec![1; 5];
+    leader_log.extend([3; 20]);
+    let mut follower_log = vec![1; 5];
+    follower_log.extend([2; 20]);
+    let (mut leader, appends) = elect(Setup::new(1, &[1, 2, 3]).log(&leader_log).build());
+    let mut follower = Setup::new(2, &[1, 2, 3]).log(&follower_log).build();
+    let mut to_follower = of_kind(appends, MsgAppend);
+    to_follower.retain(|append| append.to == 2);
+    let mut round_trips = 0;
+    while follower.log() != leader.log() {
+        round_trips += 1;
+        let answers: Vec<Message> = to_follower.drain(..).flat_map(|m| follower.step(m)).collect();
+        to_follower = answers.into_iter().flat_map(|answer| leader.step(answer)).collect();
+        to_follower.retain(|append| append.to == 2);
+        assert!(round_trips < 5, "{:?} against {:?}", follower.log_terms(), leader.log_terms());
+    }
+    assert_eq!(round_trips, 2);
+}
+
+#[test]
+fn an_old_rejection_is_ignored() {
+    let mut leader = settled_leader(3);
+    let before = leader.raw.progress(2).unwrap().clone();
+    let old = Message { index: 1, reject: true, ..message(MsgAppendResponse, 2, 1, 1) };
+    assert!(leader.step(old).is_empty());
+    assert_eq!(leader.raw.progress(2), Some(&before));
+}
+
+#[test]
+fn an_unreachable_peer_is_probed_with_one_append_at_a_time() {
+    let mut leader = Node::in_role(Leader, 3);
+    // The append of the empty entry went out and was not answered.
+    for _ in 0..3 {
+        assert!(propose(&mut leader, "x").is_empty());
+    }
+    // A heartbeat's answer lets one more go, with everything that is missing.
+    let sent = leader.step(message(MsgHeartbeatResponse, 2, 1, 1));
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].to, sent[0].index, sent[0].entries.len()), (2, 0, 4));
+    assert!(propose(&mut leader, "x").is_empty());
+}
+
+/// A leader of two with this window, its empty entry acknowledged.
+fn leader_with(change: impl Fn(&mut Config)) -> Node {
+    let mut setup = Setup::new(1, &[1, 2]);
+    change(&mut setup.config);
+    let (mut leader, appends) = elect(setup.build());
+    leader.step(accept(&appends[0]));
+    assert!(leader.raw.progress(2).unwrap().is_replicating());
+    leader
+}
+
+#[test]
+fn a_full_window_stops_appends_until_an_answer() {
+    let mut leader = leader_with(|config| config.max_inflight_messages = 3);
+    let sent: Vec<Vec<Message>> = (0..5).map(|_| propose(&mut leader, "x")).collect();
+    assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
+    // One answer frees its place and the ones before it, and what waited goes in one append.
+    let next = leader.step(accept(&sent[1][0]));
+    let carried: Vec<usize> = next.iter().map(|append| append.entries.len()).collect();
+    assert_eq!(carried.iter().sum::<usize>(), 2);
+    assert!(leader.raw.progress(2).unwrap().next() == 7);
+}
+
+#[test]
+fn a_peer_far_behind_gets_a_window_of_appends_at_once() {
+    let mut setup = Setup::new(1, &[1, 2]).log(&[1; 20]);
+    setup.config = Config { max_inflight_messages: 4, max_size_per_message: 0, ..setup.config };
+    let (mut leader, appends) = elect(setup.build());
+    // The logs turn out to agree up to 3.
+    let answer = message(MsgAppendResponse, 2, 1, 2);
+    leader.step(Message {
+        index: appends[0].index,
+        reject: true,
+        reject_hint: 3,
+        log_term: 1,
+        ..answer.clone()
+    });
+    let sent = leader.step(Message { index: 3, ..answer });
+    let carried: Vec<(u64, usize)> = sent.iter().map(|append| (append.index, append.entries.len())).collect();
+    assert_eq!(carried, [(3, 1), (4, 1), (5, 1), (6, 1)]);
+}
+
+#[test]
+fn a_window_lost_as_a_whole_is_recovered_by_a_heartbeat() {
+    let mut leader = leader_with(|config| config.max_inflight_messages = 2);
+    let mut follower = Node::new(2, &[1, 2]);
+    follower.step(Message { to: 2, from: 1, ..append(1, 0, 0, entries(1, &[1]), 1) });
+    for _ in 0..4 {
+        propose(&mut leader, "x");
+    }
+    let mut to_follower = leader.step(message(MsgHeartbeatResponse, 2, 1, 1));
+    assert_eq!(to_follower.len(), 1);
+    assert!(to_follower[0].entries.is_empty());
+    while let Some(message) = to_follower.pop() {
+        let answers = follower.step(message);
+        to_follower.extend(answers.into_iter().flat_map(|answer| leader.step(answer)));
+    }
+    assert_eq!(follower.log(), leader.log());
+    assert_eq!(leader.raw.commit(), 5);
+}
+
+#[test]
+fn appends_are_cut_at_the_size_limit_but_carry_one_entry_at_least() {
+    let mut leader = leader_with(|config| {
+        config.max_inflight_messages = 1;
+        config.max_size_per_message = 250;
+    });
+    let first = propose(&mut leader, "first");
+    for size in [100, 100, 100, 1000, 1] {
+        leader.raw.propose(vec![7; size].into()).unwrap();
+    }
+    leader.work();
+    let mut carried = Vec::new();
+    let mut next = first;
+    while let Some(append) = next.into_iter().find(|append| !append.entries.is_empty()) {
+        carried.push(append.entries.len());
+        next = leader.step(accept(&append));
+    }
+    assert_eq!(carried, [1, 2, 1, 1, 1]);
+}
+
+#[test]
+fn a_follower_forwards_a_proposal_and_a_replica_without_leader_refuses_it() {
+    let mut network = Network::new(3);
+    let proposal = Message { entries: vec![entry(0, 0, "x")], ..message(MsgPropose, 0, 0, 0) };
+    assert_eq!(network.node_mut(2).step(proposal.clone()), Err(Error::NotLeader { leader: None }));
+    network.campaign(1);
+    network.node_mut(2).step(proposal).unwrap();
+    network.settle();
+    for node in network.nodes.values() {
+        assert_eq!(applied_data(node), [b"x"]);
+    }
+    // The direct way tells whom to ask instead.
+    assert_eq!(network.node_mut(2).propose("y".into()), Err(Error::NotLeader { leader: Some(1) }));
+}
+
+#[test]
+fn a_peer_behind_the_truncated_entry_gets_no_appends() {
+    let start = EntryId { term: 5, index: 5 };
+    let mut leader = Setup::starting_at(1, &[1, 2, 3], start).build().into_role(Leader);
+    let empty = Message { index: 5, reject: true, ..message(MsgAppendResponse, 2, 1, 6) };
+    assert!(leader.step(empty).is_empty());
+    assert!(leader.step(message(MsgHeartbeatResponse, 2, 1, 6)).is_empty());
+    assert_eq!(leader.raw.progress(2).unwrap().next(), 1);
+    // The others are not held up by it.
+    leader.step(Message { index: 6, ..message(MsgAppendResponse, 3, 1, 6) });
+    assert_eq!(leader.raw.commit(), 6);
+}
