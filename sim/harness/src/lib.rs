@@ -16,4 +16,5 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod store_node;
+pub mod transcript;
 pub mod watch;

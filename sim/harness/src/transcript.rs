@@ -1,0 +1,392 @@
+//! A [`Record`] as text for people: a column per store, time on the left, steps across the whole width.
+//!
+//! [`story`] tells a run top to bottom: what the scenario did, who led, how far commits came. It is made to be
+//! short, so that a reviewer reads it and a snapshot of it changes only when the story does:
+//!
+//! - One row holds the news of several stores where it is the same news within [`WINDOW`]: two followers that learn
+//!   of one leader are one row. News of different kinds has an order that matters, and a row each.
+//! - Commits never make a row alone while something else does: they fill the columns that a row leaves empty, and
+//!   have a row before each step, or where nothing else happened for [`QUIET`].
+//! - Candidacies of one store that follow each other are one row with the range of terms.
+//! - Between two steps, what exceeds [`HEAD`] and [`TAIL`] rows is left out, and the transcript says so.
+//!
+//! [`trace`] shows every line of the record, one below the other, each in its store's column.
+//!
+//! Both are functions of the record alone: the same run gives the same text, on any machine.
+
+use std::fmt::Write as _;
+
+use raftsim_kernel::{Duration, Loss, Time};
+
+use crate::check::Role;
+use crate::record::{Line, Place, Record, What};
+
+/// Equal news of several stores is one row if no more than this lies between the first and the last.
+const WINDOW: Duration = Duration::millis(50);
+/// After so much time without a row, commits get one of their own.
+const QUIET: Duration = Duration::secs(2);
+/// Rows shown at the start of a stretch between two steps that is too long to show.
+const HEAD: usize = 24;
+/// Rows shown at the end of one.
+const TAIL: usize = 8;
+/// Peer ids are store ids plus this, so that code which takes one for the other shows.
+const PEER_BASE: u64 = 100;
+/// The width of the line, where the columns do not need more.
+const WIDTH: usize = 80;
+
+/// The story of a run.
+#[must_use]
+pub fn story(record: &Record) -> String {
+    let mut teller = Teller::new(record);
+    for line in record.lines() {
+        teller.hear(line);
+    }
+    teller.close();
+    teller.sheet.print(record.stores())
+}
+
+/// Everything in the record, one line each.
+#[must_use]
+pub fn trace(record: &Record) -> String {
+    let stores = record.stores();
+    let column = match stores {
+        0..=3 => 24,
+        4..=5 => 18,
+        _ => 12,
+    };
+    let time_width = record.lines().back().map_or(0, |line| micros(line.time).len());
+    let mut text = format!("{:>time_width$}", "time");
+    for place in (1..=stores).map(|store| format!("store {store}")).chain(["clients".to_owned()]) {
+        let _ = write!(text, "  {place:<0$}", column - 2);
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    for line in record.lines() {
+        let (slot, prefix) = match line.place {
+            Place::Scenario => (None, String::new()),
+            Place::Store(store) => (Some(store - 1), String::new()),
+            Place::Client(client) => (Some(stores), format!("c{client} ")),
+        };
+        let time = micros(line.time);
+        let Some(slot) = slot else {
+            let What::Step(words) = &line.what else { continue };
+            banner(&mut text, &format!("{time:>time_width$}"), words, WIDTH.max(time_width + 70));
+            continue;
+        };
+        let indent = column * usize::try_from(slot).unwrap_or(0);
+        let _ = writeln!(text, "{time:>time_width$}  {:indent$}{prefix}{}", "", words(&line.what));
+    }
+    text
+}
+
+/// A replica's news as a cell says it.
+fn words(what: &What) -> String {
+    match what {
+        What::Step(text) | What::Event(text) => text.clone(),
+        What::Role { role: Role::Leader, term, .. } => format!("LEADER t{term}"),
+        What::Role { role: Role::Candidate, term, .. } => format!("candidate t{term}"),
+        What::Role { role: Role::Follower, term, leader: 0 } => format!("follower t{term}"),
+        What::Role { role: Role::Follower, term, leader } => {
+            format!("follower t{term} of {}", leader.checked_sub(PEER_BASE).unwrap_or(*leader))
+        }
+        What::Commit(index) => format!("commit {index}"),
+        What::Up => "up".to_owned(),
+        What::Down(Loss::Random) => "down (lost some)".to_owned(),
+        What::Down(Loss::Unsynced) => "down (lost unsynced)".to_owned(),
+        What::Down(Loss::Nothing) => "down (lost nothing)".to_owned(),
+    }
+}
+
+/// `1.203s`
+fn millis(time: Time) -> String {
+    format!("{}.{:03}s", time.0 / 1_000_000_000, time.0 / 1_000_000 % 1_000)
+}
+
+/// `1.203456s`
+fn micros(time: Time) -> String {
+    format!("{}.{:06}s", time.0 / 1_000_000_000, time.0 / 1_000 % 1_000_000)
+}
+
+/// A line of the scenario. A step stands out by a rule; what the run says of it does not need to.
+fn banner(text: &mut String, time: &str, words: &str, width: usize) {
+    let step = words.strip_prefix("{ ").and_then(|words| words.strip_suffix(" }"));
+    let mut lines = step.unwrap_or(words).lines();
+    let mut line = format!("{time} -- {}", lines.next().unwrap_or_default());
+    if step.is_some() {
+        let rule = width.saturating_sub(line.chars().count() + 1).max(2);
+        let _ = write!(line, " {}", "-".repeat(rule));
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+    for more in lines {
+        let more = format!("{:1$}    {more}", "", time.chars().count());
+        text.push_str(more.trim_end());
+        text.push('\n');
+    }
+}
+
+/// What makes the news of two stores the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Of one leader (or none) in one term.
+    Follows { term: u64, leader: u64 },
+    /// Of one term.
+    Stands { term: u64 },
+    /// Never the same as another store's: if two lead at once, that is worth two rows.
+    Leads { store: usize },
+    Up,
+    Down,
+    /// Where commits stand.
+    Commits,
+}
+
+/// What a store's column says in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cell {
+    Empty,
+    News(String),
+    /// Candidate in all of these terms.
+    Stands { first: u64, last: u64 },
+    /// The column had no news; this is where its commit stood.
+    Commit(u64),
+}
+
+impl Cell {
+    fn text(&self) -> String {
+        match self {
+            Cell::Empty => String::new(),
+            Cell::News(text) => text.clone(),
+            Cell::Stands { first, last } if first == last => format!("candidate t{first}"),
+            Cell::Stands { first, last } => format!("candidate t{first}..t{last}"),
+            Cell::Commit(index) => format!("commit {index}"),
+        }
+    }
+}
+
+/// A row that may still take more.
+#[derive(Clone, Debug)]
+struct Row {
+    time: Time,
+    kind: Kind,
+    cells: Vec<Cell>,
+}
+
+/// Turns lines into rows.
+struct Teller {
+    sheet: Sheet,
+    open: Option<Row>,
+    /// Commits that no row has shown.
+    commits: Vec<Option<u64>>,
+    /// When the newest of them came.
+    committed: Time,
+    /// When something was shown last.
+    shown: Time,
+}
+
+impl Teller {
+    fn new(record: &Record) -> Teller {
+        let stores = usize::try_from(record.stores()).unwrap_or(0);
+        Teller {
+            sheet: Sheet::default(),
+            open: None,
+            commits: vec![None; stores],
+            committed: Time::ZERO,
+            shown: Time::ZERO,
+        }
+    }
+
+    fn hear(&mut self, line: &Line) {
+        let slot = match line.place {
+            Place::Store(store) => usize::try_from(store - 1).unwrap_or(usize::MAX),
+            Place::Scenario => {
+                if let What::Step(text) = &line.what {
+                    self.close();
+                    self.sheet.banner(line.time, text.clone());
+                    self.shown = line.time;
+                }
+                return;
+            }
+            Place::Client(_) => return,
+        };
+        if slot >= self.commits.len() {
+            return;
+        }
+        let kind = match line.what {
+            What::Step(_) | What::Event(_) => return,
+            What::Commit(index) => return self.commit(line.time, slot, index),
+            // Every store boots like this; it is not news.
+            What::Role { role: Role::Follower, term: 0, leader: 0 } if line.time == Time::ZERO => return,
+            What::Role { role: Role::Follower, term, leader } => Kind::Follows { term, leader },
+            What::Role { role: Role::Candidate, term, .. } => Kind::Stands { term },
+            What::Role { role: Role::Leader, .. } => Kind::Leads { store: slot },
+            What::Up => Kind::Up,
+            What::Down(_) => Kind::Down,
+        };
+        self.news(line, slot, kind);
+    }
+
+    fn commit(&mut self, time: Time, slot: usize, index: u64) {
+        if time.since(self.shown) >= QUIET && self.commits.iter().any(Option::is_some) {
+            self.close();
+        }
+        self.commits[slot] = Some(index);
+        self.committed = time;
+    }
+
+    fn news(&mut self, line: &Line, slot: usize, kind: Kind) {
+        self.shown = line.time;
+        if self.extends(line, slot, kind) {
+            return;
+        }
+        self.flush();
+        let mut cells: Vec<Cell> =
+            self.commits.iter_mut().map(|commit| commit.take().map_or(Cell::Empty, Cell::Commit)).collect();
+        self.put_back(&cells[slot], slot, kind);
+        cells[slot] = cell(&line.what);
+        self.open = Some(Row { time: line.time, kind, cells });
+    }
+
+    /// Adds news to the open row, if it may.
+    fn extends(&mut self, line: &Line, slot: usize, kind: Kind) -> bool {
+        let Some(row) = &mut self.open else { return false };
+        // A store that boots says in the same moment in which term it is.
+        if let (Kind::Up, What::Role { role: Role::Follower, term, .. }) = (row.kind, &line.what)
+            && row.cells[slot] == Cell::News("up".to_owned())
+        {
+            row.cells[slot] = Cell::News(format!("up in t{term}"));
+            return true;
+        }
+        if let (Kind::Stands { .. }, Kind::Stands { term }) = (row.kind, kind)
+            && row.cells.iter().filter(|cell| matches!(cell, Cell::Stands { .. })).count() == 1
+            && let Cell::Stands { last, .. } = &mut row.cells[slot]
+        {
+            *last = term;
+            return true;
+        }
+        let near = line.time.since(row.time) <= WINDOW;
+        if row.kind == kind && near && !matches!(row.cells[slot], Cell::News(_) | Cell::Stands { .. }) {
+            let old = std::mem::replace(&mut row.cells[slot], cell(&line.what));
+            self.put_back(&old, slot, kind);
+            return true;
+        }
+        false
+    }
+
+    /// A commit that has to make room for news is shown later, unless its store crashed.
+    fn put_back(&mut self, old: &Cell, slot: usize, kind: Kind) {
+        if let Cell::Commit(index) = old
+            && kind != Kind::Down
+        {
+            self.commits[slot].get_or_insert(*index);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(row) = self.open.take() {
+            self.sheet.row(row);
+        }
+    }
+
+    /// Shows all there is to show, commits too.
+    fn close(&mut self) {
+        self.flush();
+        if self.commits.iter().any(Option::is_some) {
+            let cells = self.commits.iter_mut().map(|c| c.take().map_or(Cell::Empty, Cell::Commit)).collect();
+            self.sheet.row(Row { time: self.committed, kind: Kind::Commits, cells });
+            self.shown = self.committed;
+        }
+    }
+}
+
+fn cell(what: &What) -> Cell {
+    match what {
+        What::Role { role: Role::Candidate, term, .. } => Cell::Stands { first: *term, last: *term },
+        other => Cell::News(words(other)),
+    }
+}
+
+/// One entry of the finished transcript.
+enum Entry {
+    Banner(Time, String),
+    Row(Row),
+    LeftOut(usize),
+}
+
+/// The finished rows.
+#[derive(Default)]
+struct Sheet {
+    entries: Vec<Entry>,
+    /// Where the stretch since the last step begins.
+    stretch: usize,
+}
+
+impl Sheet {
+    fn banner(&mut self, time: Time, text: String) {
+        self.shorten();
+        self.entries.push(Entry::Banner(time, text));
+        self.stretch = self.entries.len();
+    }
+
+    fn row(&mut self, row: Row) {
+        self.entries.push(Entry::Row(row));
+    }
+
+    /// Leaves out the middle of a stretch that is too long.
+    fn shorten(&mut self) {
+        let length = self.entries.len() - self.stretch;
+        if length > HEAD + TAIL + 1 {
+            let from = self.stretch + HEAD;
+            let to = self.entries.len() - TAIL;
+            self.entries.splice(from..to, [Entry::LeftOut(to - from)]);
+        }
+    }
+
+    fn print(mut self, stores: u64) -> String {
+        self.shorten();
+        let times = self.entries.iter().map(|entry| match entry {
+            Entry::Banner(time, _) => millis(*time).len(),
+            Entry::Row(row) => millis(row.time).len(),
+            Entry::LeftOut(_) => 0,
+        });
+        let time_width = times.max().unwrap_or(0).max("time".len());
+        let heads: Vec<String> = (1..=stores).map(|store| format!("store {store}")).collect();
+        let mut columns: Vec<usize> = heads.iter().map(String::len).collect();
+        for entry in &self.entries {
+            let Entry::Row(row) = entry else { continue };
+            for (column, cell) in columns.iter_mut().zip(&row.cells) {
+                *column = (*column).max(cell.text().len());
+            }
+        }
+        let width = columns.iter().fold(time_width, |sum, column| sum + 2 + column).max(WIDTH);
+        let mut text = String::new();
+        line(&mut text, &format!("{:>time_width$}", "time"), &columns, heads.iter().map(String::as_str));
+        for entry in &self.entries {
+            match entry {
+                Entry::Banner(time, words) => {
+                    banner(&mut text, &format!("{:>time_width$}", millis(*time)), words, width);
+                }
+                Entry::Row(row) => {
+                    let cells: Vec<String> = row.cells.iter().map(Cell::text).collect();
+                    let time = format!("{:>time_width$}", millis(row.time));
+                    line(&mut text, &time, &columns, cells.iter().map(String::as_str));
+                }
+                Entry::LeftOut(rows) => {
+                    let _ = writeln!(text, "{:>time_width$}  ({rows} rows like these)", "...");
+                }
+            }
+        }
+        text
+    }
+}
+
+fn line<'a>(text: &mut String, time: &str, columns: &[usize], cells: impl Iterator<Item = &'a str>) {
+    let mut line = time.to_owned();
+    for (column, cell) in columns.iter().zip(cells) {
+        let _ = write!(line, "  {cell:<column$}");
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests;
