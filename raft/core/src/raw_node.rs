@@ -128,6 +128,17 @@ impl RawNode {
         }
     }
 
+    /// Takes a vector of sent messages back, so that the next ones need no new one. Its content is dropped.
+    pub fn reuse(&mut self, mut sent: Vec<Message>) {
+        sent.clear();
+        let raft = &mut self.raft;
+        for buffer in [&mut raft.messages, &mut raft.held] {
+            if buffer.capacity() == 0 {
+                std::mem::swap(buffer, &mut sent);
+            }
+        }
+    }
+
     /// The batches up to and including `number` are durable. The call may skip numbers, and must not be
     /// made for a batch while one before it is not durable.
     ///

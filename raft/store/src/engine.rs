@@ -176,18 +176,15 @@ impl WriteBatch {
     }
 
     /// Key and new value (`None`: deleted) of each operation, in order.
-    #[must_use]
-    pub fn into_ops(self) -> Vec<(Bytes, Option<Bytes>)> {
-        let buffer = Bytes::from(self.buffer);
+    pub fn into_ops(self) -> impl Iterator<Item = (Bytes, Option<Bytes>)> {
+        let mut rest = Bytes::from(self.buffer);
         let mut start = 0;
-        self.ops
-            .iter()
-            .map(|&Op { key_end, value_end, delete }| {
-                let key = buffer.slice(start..key_end);
-                start = value_end;
-                (key, (!delete).then(|| buffer.slice(key_end..value_end)))
-            })
-            .collect()
+        self.ops.into_iter().map(move |Op { key_end, value_end, delete }| {
+            let key = rest.split_to(key_end - start);
+            let value = rest.split_to(value_end - key_end);
+            start = value_end;
+            (key, (!delete).then_some(value))
+        })
     }
 }
 
@@ -209,7 +206,7 @@ mod tests {
         assert_eq!(batch.op(2), (&b"c"[..], Some(&b""[..])));
         assert_eq!(batch.op(3), (&b"d"[..], Some(&b"xyz"[..])));
         assert_eq!(batch.bytes(), 5 + 1 + 3 + 2);
-        let ops = batch.into_ops();
+        let ops: Vec<_> = batch.into_ops().collect();
         let expected: Vec<(Bytes, Option<Bytes>)> = vec![
             ("a".into(), Some("1".into())),
             ("b".into(), None),

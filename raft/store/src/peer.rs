@@ -219,10 +219,11 @@ impl Peer {
         Ok(None)
     }
 
-    fn send_all(&self, env: &mut impl Transport, messages: Vec<Message>) {
-        for message in messages {
+    fn send_all(&mut self, env: &mut impl Transport, mut messages: Vec<Message>) {
+        for message in messages.drain(..) {
             self.send(env, message);
         }
+        self.raw.reuse(messages);
     }
 
     fn send(&self, env: &mut impl Transport, message: Message) {

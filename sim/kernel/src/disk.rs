@@ -23,6 +23,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use im::OrdMap;
 
+use crate::key::Key;
 use crate::latency::Latency;
 use crate::random::Stream;
 use crate::time::Duration;
@@ -66,7 +67,7 @@ pub struct Change {
     /// The write it belongs to.
     pub seq: WriteSeq,
     /// The key.
-    pub key: Bytes,
+    pub key: Key,
     /// What the write put there; `None` deletes.
     pub new: Option<Bytes>,
     /// What was there before.
@@ -83,7 +84,7 @@ pub struct Disk {
 
 #[derive(Clone, Debug, Default)]
 struct Database {
-    visible: OrdMap<Bytes, Bytes>,
+    visible: OrdMap<Key, Bytes>,
     unsynced: VecDeque<Change>,
     /// The newest write.
     written: WriteSeq,
@@ -108,43 +109,43 @@ impl Disk {
     /// The value of a key, written or not yet synced.
     #[must_use]
     pub fn get(&self, db: DbId, key: &[u8]) -> Option<&Bytes> {
-        self.database(db).visible.get(key)
+        self.database(db).visible.get(&Key::from(key))
     }
 
     /// The value that a key would have if the machine lost power now and lost all it could.
     #[must_use]
     pub fn durable_get(&self, db: DbId, key: &[u8]) -> Option<&Bytes> {
         let database = self.database(db);
-        match database.unsynced.iter().find(|change| change.key == key) {
+        match database.unsynced.iter().find(|change| *change.key == *key) {
             Some(change) => change.old.as_ref(),
-            None => database.visible.get(key),
+            None => database.visible.get(&Key::from(key)),
         }
     }
 
     /// The pairs with `start <= key < end` in order. An `end` of `None` has no bound.
-    pub fn range<'a>(
-        &'a self,
-        db: DbId,
-        start: &'a [u8],
-        end: Option<&'a [u8]>,
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Bytes)> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+    pub fn range(&self, db: DbId, start: &[u8], end: Option<&[u8]>) -> impl Iterator<Item = (&Key, &Bytes)> {
         // An OrdMap panics where start is beyond end.
-        let empty = matches!(end, Bound::Excluded(end) if end <= start);
-        let bounds = if empty {
-            (Bound::Included(start), Bound::Excluded(start))
-        } else {
-            (Bound::Included(start), end)
+        let empty = end.is_some_and(|end| end <= start);
+        let end = match end {
+            _ if empty => Bound::Excluded(Key::from(start)),
+            Some(end) => Bound::Excluded(Key::from(end)),
+            None => Bound::Unbounded,
         };
-        self.database(db).visible.range::<_, [u8]>(bounds).take_while(move |_| !empty)
+        let bounds = (Bound::Included(Key::from(start)), end);
+        self.database(db).visible.range(bounds).take_while(move |_| !empty)
     }
 
     /// Writes a batch of puts (`Some`) and deletes (`None`), in order. Returns its number.
-    pub fn write(&mut self, db: DbId, batch: Vec<(Bytes, Option<Bytes>)>) -> WriteSeq {
+    pub fn write(
+        &mut self,
+        db: DbId,
+        batch: impl IntoIterator<Item = (impl AsRef<[u8]>, Option<Bytes>)>,
+    ) -> WriteSeq {
         let database = &mut self.databases[db.0 as usize];
         database.written += 1;
         let seq = database.written;
         for (key, new) in batch {
+            let key = Key::from(key.as_ref());
             let old = match &new {
                 Some(value) => database.visible.insert(key.clone(), value.clone()),
                 None => database.visible.remove(&key),
@@ -287,7 +288,7 @@ mod tests {
                         }
                         states.push(next);
                         let batch = batch.iter().map(|(k, v)| (Bytes::from(vec![*k]), v.map(|v| Bytes::from(vec![v]))));
-                        disk.write(DB, batch.collect());
+                        disk.write(DB, batch);
                     }
                     Step::BeginSync => {
                         if disk.begin_sync(DB).is_some() { covered = Some(states.len() - 1); }
@@ -323,7 +324,7 @@ mod tests {
         for seed in 0..200 {
             let mut disk = Disk::new(1, Stream::derive(seed, "disk"));
             for value in 0u8..3 {
-                disk.write(DB, vec![("k".into(), Some(vec![value].into()))]);
+                disk.write(DB, vec![("k", Some(vec![value].into()))]);
             }
             disk.crash(Loss::Random);
             kept.insert(disk.get(DB, b"k").map(|v| v[0]));
@@ -334,9 +335,9 @@ mod tests {
     #[test]
     fn a_sync_covers_what_was_written_before_it_began() {
         let mut disk = Disk::new(2, Stream::derive(1, "disk"));
-        disk.write(DB, vec![("a".into(), Some("1".into()))]);
+        disk.write(DB, vec![("a", Some("1".into()))]);
         assert!(disk.begin_sync(DB).is_some());
-        disk.write(DB, vec![("b".into(), Some("2".into()))]);
+        disk.write(DB, vec![("b", Some("2".into()))]);
         assert!(disk.begin_sync(DB).is_none(), "one at a time");
         assert_eq!(disk.complete_sync(DB), (1, true));
         disk.crash(Loss::Unsynced);
@@ -347,7 +348,7 @@ mod tests {
     fn databases_have_separate_sync_points() {
         let mut disk = Disk::new(2, Stream::derive(1, "disk"));
         for db in [DbId(0), DbId(1)] {
-            disk.write(db, vec![("k".into(), Some("v".into()))]);
+            disk.write(db, vec![("k", Some("v".into()))]);
         }
         disk.begin_sync(DbId(1));
         disk.complete_sync(DbId(1));
@@ -358,7 +359,7 @@ mod tests {
     #[test]
     fn ranges_of_every_shape() {
         let mut disk = Disk::new(1, Stream::derive(1, "disk"));
-        disk.write(DB, ["a", "b", "c"].map(|k| (k.into(), Some("v".into()))).to_vec());
+        disk.write(DB, ["a", "b", "c"].map(|k| (k, Some("v".into()))).to_vec());
         let keys = |start: &str, end: Option<&str>| {
             let end = end.map(str::as_bytes);
             disk.range(DB, start.as_bytes(), end)

@@ -35,7 +35,7 @@
 //! impl Counter {
 //!     fn store(&self, cx: &mut Context<'_, Wire>) {
 //!         let value = self.total.to_be_bytes().to_vec();
-//!         cx.disk().write(DB, vec![("total".into(), Some(value.into()))]);
+//!         cx.disk().write(DB, vec![("total", Some(value.into()))]);
 //!         cx.sync(DB);
 //!     }
 //! }
@@ -97,6 +97,7 @@
 
 pub mod disk;
 pub mod filter;
+pub mod key;
 pub mod latency;
 pub mod network;
 pub mod process;
@@ -108,6 +109,7 @@ pub mod world;
 
 pub use disk::{Change, DbId, Disk, DiskModel, Loss, WriteSeq};
 pub use filter::{Filter, FilterAction, FilterId};
+pub use key::Key;
 pub use latency::Latency;
 pub use network::{LinkModel, Network};
 pub use process::{Context, Kind, Message, NodeId, Outgoing, Process};

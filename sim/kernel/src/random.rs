@@ -54,6 +54,12 @@ impl Stream {
         self.rng.next_u64()
     }
 
+    /// 32 random bits, for half the price.
+    pub fn half_bits(&mut self) -> u32 {
+        // A decision of a tape is a whole one; its low half counts.
+        if self.tape.is_some() { self.bits() as u32 } else { self.rng.next_u32() }
+    }
+
     /// A number in `0..n`; 0 where `n` is 0. The bias of the widening multiplication is under n / 2^64.
     pub fn below(&mut self, n: u64) -> u64 {
         u64::try_from((u128::from(self.bits()) * u128::from(n)) >> 64).unwrap_or(0)

@@ -145,15 +145,6 @@ pub struct World<P: Process, O> {
     observer: O,
 }
 
-/// What a machine's event is about; hashed and shown as this.
-enum Work<P: Process> {
-    Start,
-    Message(NodeId, P::Message),
-    Timer(u64),
-    Synced(DbId, WriteSeq),
-    Input(P::Input),
-}
-
 impl<P: Process, O: Observer<P>> World<P, O> {
     /// An empty world. The seed decides everything that chance decides.
     #[must_use]
@@ -189,7 +180,9 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let machine = &mut self.nodes[node.0 as usize];
         assert!(machine.process.is_none(), "machine {} is up already", node.0);
         machine.process = Some(process);
-        self.dispatch(node, Work::Start);
+        self.begin(node, 1);
+        self.observer.happening(self.now, node, &Cause::Start);
+        self.run(node, |process, cx| process.on_start(cx));
     }
 
     /// Stops a machine at once: its process and all that was on its way to itself is gone, and the disk
@@ -200,7 +193,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             return;
         }
         machine.incarnation += 1;
-        self.count(node, 6);
+        self.begin(node, 6);
         self.observer.happening(self.now, node, &Cause::Crash { loss });
         let machine = &mut self.nodes[node.0 as usize];
         machine.disk.crash(loss);
@@ -212,7 +205,9 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     pub fn input(&mut self, node: NodeId, input: P::Input) -> bool {
         let up = self.is_up(node);
         if up {
-            self.dispatch(node, Work::Input(input));
+            self.begin(node, 5);
+            self.observer.happening(self.now, node, &Cause::Input(&input));
+            self.run(node, |process, cx| process.on_input(input, cx));
         }
         up
     }
@@ -227,7 +222,10 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             Event::Route { from, to, message } => self.transmit(from, to, message),
             Event::Timer { node, incarnation, token } => {
                 if self.lives(node, incarnation) {
-                    self.dispatch(node, Work::Timer(token));
+                    self.begin(node, 3);
+                    self.hash.word(token);
+                    self.observer.happening(self.now, node, &Cause::Timer { token });
+                    self.run(node, |process, cx| process.on_timer(token, cx));
                 }
             }
             Event::Synced { node, incarnation, db } => {
@@ -236,7 +234,10 @@ impl<P: Process, O: Observer<P>> World<P, O> {
                     if again {
                         self.begin_sync(node, db);
                     }
-                    self.dispatch(node, Work::Synced(db, up_to));
+                    self.begin(node, 4);
+                    self.hash.word(up_to << 8 | u64::from(db.0));
+                    self.observer.happening(self.now, node, &Cause::Synced { db, up_to });
+                    self.run(node, |process, cx| process.on_synced(db, up_to, cx));
                 }
             }
         }
@@ -377,12 +378,17 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         if self.network.is_cut(from, to) || !self.is_up(to) {
             self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
         } else {
-            self.dispatch(to, Work::Message(from, message));
+            self.begin(to, 2);
+            self.hash.word(u64::from(from.0));
+            message.digest(&mut self.hash);
+            self.observer.happening(self.now, to, &Cause::Message { from, message: &message });
+            self.run(to, |process, cx| process.on_message(from, message, cx));
         }
     }
 
     /// Counts an event and folds what every event has into the hash.
-    fn count(&mut self, node: NodeId, kind: u64) {
+    #[inline]
+    fn begin(&mut self, node: NodeId, kind: u64) {
         self.events += 1;
         self.hash.word(self.now.0);
         self.hash.word(u64::from(node.0) << 8 | kind);
@@ -390,33 +396,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     /// Gives one event to its process, lets the observer see it, and sets its effects going.
     #[inline]
-    fn dispatch(&mut self, node: NodeId, work: Work<P>) {
-        let kind = match &work {
-            Work::Start => 1,
-            Work::Message(..) => 2,
-            Work::Timer(_) => 3,
-            Work::Synced(..) => 4,
-            Work::Input(_) => 5,
-        };
-        self.count(node, kind);
-        let cause = match &work {
-            Work::Start => Cause::Start,
-            Work::Message(from, message) => {
-                self.hash.word(u64::from(from.0));
-                message.digest(&mut self.hash);
-                Cause::Message { from: *from, message }
-            }
-            Work::Timer(token) => {
-                self.hash.word(*token);
-                Cause::Timer { token: *token }
-            }
-            Work::Synced(db, up_to) => {
-                self.hash.word(*up_to << 8 | u64::from(db.0));
-                Cause::Synced { db: *db, up_to: *up_to }
-            }
-            Work::Input(input) => Cause::Input(input),
-        };
-        self.observer.happening(self.now, node, &cause);
+    fn run(&mut self, node: NodeId, handle: impl FnOnce(&mut P, &mut Context<'_, P::Message>)) {
         let machine = &mut self.nodes[node.0 as usize];
         let Some(process) = machine.process.as_mut() else { return };
         let mut cx = Context {
@@ -427,13 +407,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             disk: &mut machine.disk,
             effects: &mut self.effects,
         };
-        match work {
-            Work::Start => process.on_start(&mut cx),
-            Work::Message(from, message) => process.on_message(from, message, &mut cx),
-            Work::Timer(token) => process.on_timer(token, &mut cx),
-            Work::Synced(db, up_to) => process.on_synced(db, up_to, &mut cx),
-            Work::Input(input) => process.on_input(input, &mut cx),
-        }
+        handle(process, &mut cx);
         let what = Happened {
             time: self.now,
             node,
@@ -512,7 +486,6 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     #[inline]
     fn push(&mut self, time: Time, event: Event<P::Message>) {
-        let tie = (self.ties.bits() >> 32) as u32; // the high half
-        self.queue.push(time, tie, event);
+        self.queue.push(time, self.ties.half_bits(), event);
     }
 }

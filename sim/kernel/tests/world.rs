@@ -54,7 +54,7 @@ impl Process for Scribe {
             Order::Send(n) => cx.send(B, Note(n)),
             Order::Timer(after, token) => cx.set_timer(after, token),
             Order::Write(key) => {
-                cx.disk().write(DB, vec![(key.into(), Some("x".into()))]);
+                cx.disk().write(DB, vec![(key, Some("x".into()))]);
                 cx.sync(DB);
             }
         }

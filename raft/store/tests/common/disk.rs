@@ -118,7 +118,7 @@ impl Engine for MemEnv {
             return Err(EngineError::Full);
         }
         let disk = self.disk_mut(db);
-        let ops = batch.into_ops();
+        let ops = batch.into_ops().collect::<Vec<_>>();
         replay(&mut disk.visible, &ops);
         disk.written += 1;
         disk.unsynced.push_back((disk.written, ops));

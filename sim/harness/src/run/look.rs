@@ -1,7 +1,7 @@
 //! Looking at a cluster: what steps wait for and expect.
 
 use bytes::Bytes;
-use raftsim_kernel::Disk;
+use raftsim_kernel::{Disk, Key};
 use raftstore::keys::{self, Cf};
 
 use super::steps::{answers, show, show_answer};
@@ -185,7 +185,7 @@ impl Run {
 }
 
 /// The user data of a store, all column families.
-fn data(disk: &Disk) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+fn data(disk: &Disk) -> impl Iterator<Item = (&Key, &Bytes)> {
     Cf::ALL.into_iter().flat_map(|cf| disk.range(KV_DB, cf.prefix(), Some(cf.end())))
 }
 

@@ -11,6 +11,7 @@ mod look;
 mod panics;
 mod steps;
 mod targets;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,21 +143,31 @@ impl Run {
 
     /// Runs to the end.
     pub fn finish(&mut self) -> Report {
-        while self.advance() {}
+        self.advance_by(u64::MAX);
         self.report()
     }
 
     /// Handles one event or executes one step; false when there is a verdict.
     pub fn advance(&mut self) -> bool {
-        if matches!(self.phase, Phase::Over(_)) {
-            return false;
-        }
-        if let Err(finding) = panics::catch(|| self.advance_unguarded()).unwrap_or_else(|panic| {
-            Err(self.finding(Check::Panic, panic))
-        }) {
+        self.advance_by(1)
+    }
+
+    /// Does so many things, or fewer if there is a verdict; false when there is.
+    fn advance_by(&mut self, things: u64) -> bool {
+        let mut advance = || {
+            for _ in 0..things {
+                if self.verdict().is_some() {
+                    break;
+                }
+                self.advance_unguarded()?;
+            }
+            Ok(())
+        };
+        let result = panics::catch(&mut advance);
+        if let Err(finding) = result.unwrap_or_else(|panic| Err(self.finding(Check::Panic, panic))) {
             self.conclude(finding);
         }
-        !matches!(self.phase, Phase::Over(_))
+        self.verdict().is_none()
     }
 
     fn advance_unguarded(&mut self) -> Result<(), Finding> {
@@ -176,8 +187,9 @@ impl Run {
                 let deadline = *deadline;
                 // Filters count without a replica changing.
                 let always = matches!(condition, Condition::Acted { .. });
-                let condition = condition.clone();
                 if self.is_due_for_a_look() || always {
+                    let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
+                    let condition = condition.clone();
                     if self.holds(&condition)? {
                         self.next_step();
                         return Ok(());
