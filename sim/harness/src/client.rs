@@ -48,7 +48,7 @@ pub enum ClientInput {
     Submit(Job),
     /// Random jobs until the load's end.
     StartLoad(Load),
-    /// No more random jobs.
+    /// The scenario ends: no more random jobs, and every job may go to any store.
     StopLoad,
 }
 
@@ -166,7 +166,10 @@ impl ClientNode {
                 let left = load.ops.map_or(u64::MAX, share);
                 self.workload = Some(Workload { until: cx.now() + load.duration, load, left, made: 0 });
             }
-            ClientInput::StopLoad => self.workload = None,
+            ClientInput::StopLoad => {
+                self.workload = None;
+                self.jobs.iter_mut().chain(&mut self.current).for_each(|job| job.via = None);
+            }
         }
         self.proceed(cx);
     }

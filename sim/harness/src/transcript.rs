@@ -31,8 +31,6 @@ const HEAD: usize = 24;
 const TAIL: usize = 8;
 /// Peer ids are store ids plus this, so that code which takes one for the other shows.
 const PEER_BASE: u64 = 100;
-/// The width of the line, where the columns do not need more.
-const WIDTH: usize = 80;
 
 /// The story of a run.
 #[must_use]
@@ -70,13 +68,30 @@ pub fn trace(record: &Record) -> String {
         let time = micros(line.time);
         let Some(slot) = slot else {
             let What::Step(words) = &line.what else { continue };
-            banner(&mut text, &format!("{time:>time_width$}"), words, WIDTH.max(time_width + 70));
+            banner(&mut text, &format!("{time:>time_width$}"), words);
             continue;
         };
         let indent = column * usize::try_from(slot).unwrap_or(0);
         let _ = writeln!(text, "{time:>time_width$}  {:indent$}{prefix}{}", "", words(&line.what));
     }
     text
+}
+
+/// One line of a record by itself, without its time: `store 2: candidate t7`.
+#[must_use]
+pub fn sentence(line: &Line) -> String {
+    let place = match line.place {
+        Place::Scenario => "scenario".to_owned(),
+        Place::Store(store) => format!("store {store}"),
+        Place::Client(client) => format!("client {client}"),
+    };
+    format!("{place}: {}", words(&line.what))
+}
+
+/// The store whose replica has this id; `None` for 0, which stands for no replica.
+#[must_use]
+pub fn store_of(peer: u64) -> Option<u64> {
+    peer.checked_sub(PEER_BASE)
 }
 
 /// A replica's news as a cell says it.
@@ -87,7 +102,7 @@ fn words(what: &What) -> String {
         What::Role { role: Role::Candidate, term, .. } => format!("candidate t{term}"),
         What::Role { role: Role::Follower, term, leader: 0 } => format!("follower t{term}"),
         What::Role { role: Role::Follower, term, leader } => {
-            format!("follower t{term} of {}", leader.checked_sub(PEER_BASE).unwrap_or(*leader))
+            format!("follower t{term} of {}", store_of(*leader).unwrap_or(*leader))
         }
         What::Commit(index) => format!("commit {index}"),
         What::Up => "up".to_owned(),
@@ -97,8 +112,9 @@ fn words(what: &What) -> String {
     }
 }
 
-/// `1.203s`
-fn millis(time: Time) -> String {
+/// A time as transcripts and reports show it, to the millisecond: `1.203s`.
+#[must_use]
+pub fn millis(time: Time) -> String {
     format!("{}.{:03}s", time.0 / 1_000_000_000, time.0 / 1_000_000 % 1_000)
 }
 
@@ -107,20 +123,14 @@ fn micros(time: Time) -> String {
     format!("{}.{:06}s", time.0 / 1_000_000_000, time.0 / 1_000 % 1_000_000)
 }
 
-/// A line of the scenario. A step stands out by a rule; what the run says of it does not need to.
-fn banner(text: &mut String, time: &str, words: &str, width: usize) {
-    let step = words.strip_prefix("{ ").and_then(|words| words.strip_suffix(" }"));
-    let mut lines = step.unwrap_or(words).lines();
-    let mut line = format!("{time} -- {}", lines.next().unwrap_or_default());
-    if step.is_some() {
-        let rule = width.saturating_sub(line.chars().count() + 1).max(2);
-        let _ = write!(line, " {}", "-".repeat(rule));
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
-    for more in lines {
-        let more = format!("{:1$}    {more}", "", time.chars().count());
-        text.push_str(more.trim_end());
+/// A line of the scenario, across all columns.
+fn banner(text: &mut String, time: &str, words: &str) {
+    for (number, line) in words.lines().enumerate() {
+        let line = match number {
+            0 => format!("{time} -- {line}"),
+            _ => format!("{:1$}    {line}", "", time.chars().count()),
+        };
+        text.push_str(line.trim_end());
         text.push('\n');
     }
 }
@@ -129,11 +139,18 @@ fn banner(text: &mut String, time: &str, words: &str, width: usize) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// Of one leader (or none) in one term.
-    Follows { term: u64, leader: u64 },
+    Follows {
+        term: u64,
+        leader: u64,
+    },
     /// Of one term.
-    Stands { term: u64 },
+    Stands {
+        term: u64,
+    },
     /// Never the same as another store's: if two lead at once, that is worth two rows.
-    Leads { store: usize },
+    Leads {
+        store: usize,
+    },
     Up,
     Down,
     /// Where commits stand.
@@ -146,7 +163,10 @@ enum Cell {
     Empty,
     News(String),
     /// Candidate in all of these terms.
-    Stands { first: u64, last: u64 },
+    Stands {
+        first: u64,
+        last: u64,
+    },
     /// The column had no news; this is where its commit stood.
     Commit(u64),
 }
@@ -215,7 +235,7 @@ impl Teller {
             What::Step(_) | What::Event(_) => return,
             What::Commit(index) => return self.commit(line.time, slot, index),
             // Every store boots like this; it is not news.
-            What::Role { role: Role::Follower, term: 0, leader: 0 } if line.time == Time::ZERO => return,
+            What::Role { role: Role::Follower, leader: 0, .. } if line.time == Time::ZERO => return,
             What::Role { role: Role::Follower, term, leader } => Kind::Follows { term, leader },
             What::Role { role: Role::Candidate, term, .. } => Kind::Stands { term },
             What::Role { role: Role::Leader, .. } => Kind::Leads { store: slot },
@@ -241,7 +261,7 @@ impl Teller {
         self.flush();
         let mut cells: Vec<Cell> =
             self.commits.iter_mut().map(|commit| commit.take().map_or(Cell::Empty, Cell::Commit)).collect();
-        self.put_back(&cells[slot], slot, kind);
+        self.put_back(&cells[slot], slot, line);
         cells[slot] = cell(&line.what);
         self.open = Some(Row { time: line.time, kind, cells });
     }
@@ -266,18 +286,19 @@ impl Teller {
         let near = line.time.since(row.time) <= WINDOW;
         if row.kind == kind && near && !matches!(row.cells[slot], Cell::News(_) | Cell::Stands { .. }) {
             let old = std::mem::replace(&mut row.cells[slot], cell(&line.what));
-            self.put_back(&old, slot, kind);
+            self.put_back(&old, slot, line);
             return true;
         }
         false
     }
 
-    /// A commit that has to make room for news is shown later, unless its store crashed.
-    fn put_back(&mut self, old: &Cell, slot: usize, kind: Kind) {
+    /// A commit that has to make room for news is shown after it, unless its store crashed.
+    fn put_back(&mut self, old: &Cell, slot: usize, news: &Line) {
         if let Cell::Commit(index) = old
-            && kind != Kind::Down
+            && !matches!(news.what, What::Down(_))
         {
             self.commits[slot].get_or_insert(*index);
+            self.committed = news.time;
         }
     }
 
@@ -357,13 +378,12 @@ impl Sheet {
                 *column = (*column).max(cell.text().len());
             }
         }
-        let width = columns.iter().fold(time_width, |sum, column| sum + 2 + column).max(WIDTH);
         let mut text = String::new();
         line(&mut text, &format!("{:>time_width$}", "time"), &columns, heads.iter().map(String::as_str));
         for entry in &self.entries {
             match entry {
                 Entry::Banner(time, words) => {
-                    banner(&mut text, &format!("{:>time_width$}", millis(*time)), words, width);
+                    banner(&mut text, &format!("{:>time_width$}", millis(*time)), words);
                 }
                 Entry::Row(row) => {
                     let cells: Vec<String> = row.cells.iter().map(Cell::text).collect();

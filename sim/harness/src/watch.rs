@@ -4,32 +4,59 @@
 //! running replica knows (role, commit, applied) are read from it after each event, for the regions that
 //! the event touched.
 
+mod decode;
+
 use std::collections::VecDeque;
 
-use prost::Message as _;
-use raft_proto::eraftpb::Entry;
-use raft_proto::raft_serverpb::{RaftApplyState, RaftLocalState};
-use raftsim_kernel::{Cause, Change, DbId, Disk, Fate, Happened, NodeId, Observer, Time, WriteSeq};
-use raftstore::keys::{self, Key};
+use raftsim_kernel::{Cause, DbId, Fate, Happened, NodeId, Observer, Time, WriteSeq};
 use raftstore::{Peer, Store};
 
-use crate::check::{Checks, DiskWrite, HardState, LogEntry, LogTerms, OnDisk, ReplicaState, Role, Site};
+use crate::check::{Checks, DiskWrite, ReplicaState, Role, Site};
 use crate::client::{ClientNode, Report};
-use crate::history::{History, OpId};
+use crate::history::{History, OpId, Outcome};
 use crate::message::{Wire, raft_message};
 use crate::node::Node;
 use crate::record::Record;
-use crate::store_node::{KV_DB, RAFT_DB, StoreNode};
+use crate::store_node::{RAFT_DB, StoreNode};
 
 /// What the observer knows of one store's machine.
 #[derive(Clone, Debug, Default)]
 struct Machine {
-    /// The replicas that it has, as (region, replica id).
+    /// The replicas that it ever had, as (region, replica id).
     replicas: Vec<(u64, u64)>,
-    /// The newest write seen, a database each.
-    seen: [WriteSeq; 2],
-    /// Writes that are not durable: number, region, replica.
-    unsynced: [VecDeque<(WriteSeq, u64, u64)>; 2],
+    /// The newest write to the raft database that was seen.
+    seen: WriteSeq,
+    /// Who waits for that database to be synced, in the order of the writes.
+    unsynced: VecDeque<Unsynced>,
+}
+
+/// Writes of one replica with no other's in between.
+#[derive(Clone, Copy, Debug)]
+struct Unsynced {
+    first: WriteSeq,
+    last: WriteSeq,
+    region: u64,
+    replica: u64,
+}
+
+impl Machine {
+    fn wrote(&mut self, seq: WriteSeq, region: u64, replica: u64) {
+        match self.unsynced.back_mut() {
+            Some(back) if (back.region, back.replica) == (region, replica) => back.last = seq,
+            _ => self.unsynced.push_back(Unsynced { first: seq, last: seq, region, replica }),
+        }
+    }
+
+    /// The next replica with a write that is durable now.
+    fn next_synced(&mut self, up_to: WriteSeq) -> Option<(u64, u64)> {
+        let front = self.unsynced.front_mut().filter(|front| front.first <= up_to)?;
+        let Unsynced { last, region, replica, .. } = *front;
+        front.first = up_to + 1;
+        if last <= up_to {
+            self.unsynced.pop_front();
+        }
+        Some((region, replica))
+    }
 }
 
 /// What kind of event is being handled.
@@ -137,6 +164,7 @@ impl Watch {
                     self.open[slot] = Some(self.history.call(number, time, request.clone()));
                 }
                 Report::Return(outcome) => {
+                    self.counters.ops += u64::from(!matches!(outcome, Outcome::Failed | Outcome::Unknown));
                     if let Some(op) = self.open[slot].take() {
                         self.history.ret(op, time, outcome.clone());
                     }
@@ -152,104 +180,93 @@ impl Watch {
 
     fn store(&mut self, what: &Happened<'_, Node>, node: &StoreNode) {
         let Some(store) = node.store() else { return };
-        let index = what.node.0 as usize;
-        if self.now == Now::Start {
-            self.restarted(what, store);
+        if let Now::Synced(RAFT_DB, up_to) = self.now {
+            self.synced(what, up_to);
         }
-        if let Now::Synced(db, up_to) = self.now {
-            self.synced(what, db, up_to);
-        }
-        for db in [RAFT_DB, KV_DB] {
-            if what.disk.written(db) != self.machines[index].seen[db.0 as usize] {
-                self.wrote(what, store, db);
-            }
+        // The state of the replica that was looked at last: most events are about one.
+        let mut known = None;
+        if what.disk.written(RAFT_DB) != self.machines[what.node.0 as usize].seen {
+            self.wrote(what, store, &mut known);
         }
         for outgoing in what.sent {
             let Wire::Raft(message) = &outgoing.message else { continue };
-            let (Some(inner), Some(from)) = (raft_message(message), message.from_peer) else { continue };
-            self.checks.sent(site(what, message.region_id, from.id), inner);
+            if let (Some(inner), Some(from)) = (raft_message(message), message.from_peer) {
+                self.checks.at(site(what, message.region_id, from.id)).sent(inner);
+            }
         }
-        for region in store.touched() {
-            if let Some(peer) = store.peer(*region) {
-                self.touched(what, *region, peer);
+        if self.now == Now::Start {
+            for peer in store.peers() {
+                self.touched(what, &Seen::of(peer));
+            }
+        } else {
+            for region in store.touched() {
+                if let Some(seen) = look(store, *region, &mut known) {
+                    self.touched(what, &seen);
+                }
             }
         }
     }
 
-    fn touched(&mut self, what: &Happened<'_, Node>, region: u64, peer: &Peer) {
-        let site = site(what, region, peer.peer_id());
-        let state = replica_state(peer);
-        let machine = &mut self.machines[what.node.0 as usize];
-        if !machine.replicas.contains(&(region, site.replica)) {
-            machine.replicas.push((region, site.replica));
-        }
-        let before = self.checks.replica_state(region, site.replica);
+    fn touched(&mut self, what: &Happened<'_, Node>, seen: &Seen<'_>) {
+        let (region, replica, state) = (seen.region, seen.peer.peer_id(), &seen.state);
+        let mut facts = self.checks.at(site(what, region, replica));
+        let before = facts.last_state();
         if before == Some(state) {
             return;
         }
         self.changes += 1;
         let led = |s: &ReplicaState| s.role == Role::Leader;
-        if led(&state) && before.is_none_or(|b| !led(&b) || b.term != state.term) {
+        if led(state) && before.is_none_or(|b| !led(b) || b.term != state.term) {
             self.counters.elections += 1;
         }
         if let Some(record) = &mut self.record {
-            record.state(what.time, what.node, region, before.as_ref(), &state);
+            record.state(what.time, what.node, region, before, state);
         }
-        self.checks.state(site, &state, peer.raft().voters());
+        if before.is_none() {
+            let replicas = &mut self.machines[what.node.0 as usize].replicas;
+            if !replicas.contains(&(region, replica)) {
+                replicas.push((region, replica));
+            }
+        }
+        if facts.truncated() != state.truncated {
+            facts.wrote(0, seen.start(), state);
+        }
+        facts.state(state, seen.peer.raft().voters());
     }
 
-    fn wrote(&mut self, what: &Happened<'_, Node>, store: &Store, db: DbId) {
-        let slot = db.0 as usize;
+    fn wrote<'a>(&mut self, what: &Happened<'_, Node>, store: &'a Store, known: &mut Option<Seen<'a>>) {
         let machine = &mut self.machines[what.node.0 as usize];
-        let mut peer: Option<(u64, u64, ReplicaState)> = None;
-        for change in what.disk.changes_since(db, machine.seen[slot]) {
-            let Some((region, write)) = decode(change) else { continue };
-            if peer.is_none_or(|(known, ..)| known != region) {
-                peer = store.peer(region).map(|peer| (region, peer.peer_id(), replica_state(peer)));
+        for change in what.disk.changes_since(RAFT_DB, machine.seen) {
+            let Some((region, write)) = decode::raft_write(change) else { continue };
+            let Some(seen) = look(store, region, known) else { continue };
+            let replica = seen.peer.peer_id();
+            machine.wrote(change.seq, region, replica);
+            let mut facts = self.checks.at(site(what, region, replica));
+            // Where the log starts decides what a removed entry means, so that comes first.
+            if facts.truncated() != seen.state.truncated {
+                facts.wrote(change.seq, seen.start(), &seen.state);
             }
-            let Some((_, replica, state)) = peer else { continue };
-            machine.unsynced[slot].push_back((change.seq, region, replica));
-            self.checks.wrote(site(what, region, replica), slot, change.seq, write, Some(&state));
+            facts.wrote(change.seq, write, &seen.state);
         }
-        machine.seen[slot] = what.disk.written(db);
+        machine.seen = what.disk.written(RAFT_DB);
     }
 
-    fn synced(&mut self, what: &Happened<'_, Node>, db: DbId, up_to: WriteSeq) {
-        let slot = db.0 as usize;
-        let queue = &mut self.machines[what.node.0 as usize].unsynced[slot];
-        while let Some((seq, region, replica)) = queue.pop_front_if(|(seq, ..)| *seq <= up_to) {
-            self.checks.synced(site(what, region, replica), slot, seq);
+    fn synced(&mut self, what: &Happened<'_, Node>, up_to: WriteSeq) {
+        let machine = &mut self.machines[what.node.0 as usize];
+        while let Some((region, replica)) = machine.next_synced(up_to) {
+            self.checks.at(site(what, region, replica)).synced(up_to);
         }
     }
 
-    /// What a disk holds after a crash is all durable; what it holds at boot too, but for what the boot itself wrote.
-    fn restarted(&mut self, what: &Happened<'_, Node>, store: &Store) {
-        for peer in store.peers() {
-            let region = peer.region().id;
-            self.checks.reset(site(what, region, peer.peer_id()), on_disk(what.disk, region));
-            let machine = &mut self.machines[what.node.0 as usize];
-            if !machine.replicas.contains(&(region, peer.peer_id())) {
-                machine.replicas.push((region, peer.peer_id()));
-            }
-        }
-        self.forget_writes(what);
-        for peer in store.peers() {
-            self.touched(what, peer.region().id, peer);
-        }
-    }
-
+    /// What a disk holds after a crash is all durable.
     fn crashed(&mut self, what: &Happened<'_, Node>) {
-        for (region, replica) in std::mem::take(&mut self.machines[what.node.0 as usize].replicas) {
-            self.checks.reset(site(what, region, replica), on_disk(what.disk, region));
-        }
-        self.forget_writes(what);
-        self.changes += 1;
-    }
-
-    fn forget_writes(&mut self, what: &Happened<'_, Node>) {
         let machine = &mut self.machines[what.node.0 as usize];
-        machine.seen = [what.disk.written(RAFT_DB), what.disk.written(KV_DB)];
-        machine.unsynced = Default::default();
+        for &(region, replica) in &machine.replicas {
+            self.checks.at(site(what, region, replica)).reset(decode::on_disk(what.disk, region));
+        }
+        machine.seen = what.disk.written(RAFT_DB);
+        machine.unsynced.clear();
+        self.changes += 1;
     }
 }
 
@@ -294,6 +311,34 @@ fn site(what: &Happened<'_, Node>, region: u64, replica: u64) -> Site {
     Site { time: what.time, node: what.node, region, replica }
 }
 
+/// A replica after an event.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    region: u64,
+    peer: &'a Peer,
+    state: ReplicaState,
+}
+
+impl<'a> Seen<'a> {
+    fn of(peer: &'a Peer) -> Seen<'a> {
+        Seen { region: peer.region().id, peer, state: replica_state(peer) }
+    }
+
+    /// Where its log starts.
+    fn start(&self) -> DiskWrite {
+        let start = self.peer.raft().truncated();
+        DiskWrite::Start { index: start.index, term: start.term }
+    }
+}
+
+/// A region's replica on a store. `known` is the one that was looked at before.
+fn look<'a>(store: &'a Store, region: u64, known: &mut Option<Seen<'a>>) -> Option<Seen<'a>> {
+    if known.is_none_or(|seen| seen.region != region) {
+        *known = store.peer(region).map(Seen::of);
+    }
+    *known
+}
+
 /// A replica as the checks see it.
 #[must_use]
 pub fn replica_state(peer: &Peer) -> ReplicaState {
@@ -314,44 +359,3 @@ pub fn replica_state(peer: &Peer) -> ReplicaState {
     }
 }
 
-/// What a change of a raftstore database means to the checks.
-fn decode(change: &Change) -> Option<(u64, DiskWrite)> {
-    match (keys::decode(&change.key)?, &change.new) {
-        (Key::RaftLog { region, index }, None) => Some((region, DiskWrite::Truncate(index))),
-        (Key::RaftLog { region, index }, Some(value)) => Some((region, DiskWrite::Entry(log_entry(index, value)?))),
-        (Key::RaftState { region }, Some(value)) => {
-            let hard = RaftLocalState::decode(value.as_ref()).ok()?.hard_state.unwrap_or_default();
-            Some((region, DiskWrite::Hard(HardState { term: hard.term, vote: hard.vote })))
-        }
-        (Key::ApplyState { region }, Some(value)) => {
-            let state = RaftApplyState::decode(value.as_ref()).ok()?;
-            Some((region, DiskWrite::Applied(state.applied_index)))
-        }
-        _ => None,
-    }
-}
-
-fn log_entry(index: u64, value: &bytes::Bytes) -> Option<LogEntry> {
-    let entry = Entry::decode(value.clone()).ok()?;
-    Some(LogEntry { index, term: entry.term, digest: LogEntry::digest(entry.entry_type(), &entry.data) })
-}
-
-/// Reads what a disk holds of a region's replica.
-fn on_disk(disk: &Disk, region: u64) -> OnDisk {
-    let raft_state = disk.get(RAFT_DB, &keys::raft_state(region)).cloned().unwrap_or_default();
-    let apply_state = disk.get(KV_DB, &keys::apply_state(region)).cloned().unwrap_or_default();
-    // What does not decode reads as nothing; the store refuses it on its own.
-    let hard = RaftLocalState::decode(raft_state).unwrap_or_default().hard_state.unwrap_or_default();
-    let apply = RaftApplyState::decode(apply_state).unwrap_or_default();
-    let truncated = apply.truncated_state.unwrap_or_default();
-    let mut log = LogTerms::starting_after(truncated.index, truncated.term);
-    let (start, end) = (keys::raft_log(region, truncated.index + 1), keys::raft_log(region, u64::MAX));
-    for (key, value) in disk.range(RAFT_DB, &start, Some(&end)) {
-        if let Some(Key::RaftLog { index, .. }) = keys::decode(key)
-            && let Some(entry) = log_entry(index, value)
-        {
-            log.put(index, entry.term);
-        }
-    }
-    OnDisk { hard: HardState { term: hard.term, vote: hard.vote }, log, applied: apply.applied_index }
-}

@@ -1,10 +1,10 @@
 //! The commit rule (thesis, section 3.6.2): a leader commits by counting only entries of its own term,
-//! and only when a quorum of its voters holds them durably.
+//! and only when a quorum of its voters holds them durably. Everybody else learns of a commit.
 //!
 //! Figure 3.7 of the thesis shows what goes wrong with older terms. Durable, because a quorum that can
 //! forget is none (etcd issue 14370: a leader counted its own entry before it was synced). Followers may
 //! learn of a commit before their own copy is durable, so only leaders are judged, and each by the voters
-//! it knows of.
+//! it knows of: with a configuration that takes effect when it is applied, those may differ.
 
 use super::ledger::{Ledger, Replica};
 use super::{Invariant, ReplicaState, Role, Verdict};
@@ -16,28 +16,65 @@ pub(crate) struct CommitRule;
 impl Invariant for CommitRule {
     const NAME: Check = Check::CommitRule;
 
-    fn changed(&mut self, ledger: &Ledger, replica: &Replica, before: &ReplicaState, now: &ReplicaState) -> Verdict {
-        if now.role != Role::Leader || now.commit <= before.commit {
-            return Ok(());
-        }
-        let (index, id) = (now.commit, replica.id);
-        let Some(term) = replica.visible.term_at(index) else { return Ok(()) };
-        if term != now.term {
-            return Err(format!("replica {id} leads term {} and commits index {index} of term {term} by counting", now.term));
-        }
-        let holds = |voter: &&u64| {
-            ledger.replica(**voter).is_some_and(|r| {
-                index <= r.durable_log.truncated() || r.durable_log.term_at(index) == Some(term)
-            })
-        };
-        let durable = replica.voters.iter().filter(holds).count();
-        let quorum = replica.voters.len() / 2 + 1;
-        if durable >= quorum {
-            return Ok(());
-        }
-        Err(format!(
-            "replica {id} leads term {term} and commits index {index}, which is durable on {durable} of {} voters; a quorum is {quorum}",
-            replica.voters.len()
-        ))
+    fn started(&mut self, ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
+        // What the log starts after was committed before anybody looked.
+        if now.commit <= now.truncated { Ok(()) } else { learned(ledger, replica, now) }
     }
+
+    fn changed(
+        &mut self,
+        ledger: &Ledger,
+        replica: &Replica,
+        before: &ReplicaState,
+        now: &ReplicaState,
+    ) -> Verdict {
+        if now.commit <= before.commit {
+            Ok(())
+        } else if now.role == Role::Leader {
+            counted(ledger, replica, now)
+        } else {
+            learned(ledger, replica, now)
+        }
+    }
+}
+
+fn learned(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
+    if now.commit <= ledger.committed.last() || ledger.committed.is_empty() || now.commit <= now.truncated {
+        return Ok(());
+    }
+    Err(format!(
+        "replica {} commits index {}, but no leader has committed more than {}",
+        replica.id,
+        now.commit,
+        ledger.committed.last()
+    ))
+}
+
+fn counted(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
+    let (index, id) = (now.commit, replica.id);
+    // A commit outside of the log is for log-order to report.
+    let Some(term) = replica.visible.term_at(index) else { return Ok(()) };
+    if term != now.term {
+        return Err(format!(
+            "replica {id} leads term {} and commits index {index} of term {term} by counting",
+            now.term
+        ));
+    }
+    let holds = |voter: &&u64| {
+        let durable = ledger.replica(**voter).map(|voter| &voter.durable_log);
+        durable.is_some_and(|log| index <= log.truncated() || log.term_at(index) == Some(term))
+    };
+    let durable = |voters: &[u64]| voters.iter().filter(holds).count();
+    let quorum = |voters: &[u64]| voters.len() / 2 + 1;
+    // An event that applies a configuration commits before it, after it, or both.
+    let ruled = |voters: &[u64]| durable(voters) >= quorum(voters);
+    if ruled(&replica.voters) || (!replica.voters_before.is_empty() && ruled(&replica.voters_before)) {
+        return Ok(());
+    }
+    Err(format!(
+        "replica {id} leads term {term} and commits index {index}, which is durable on {} of {} voters; a quorum is {}",
+        durable(&replica.voters),
+        replica.voters.len(),
+        quorum(&replica.voters)
+    ))
 }

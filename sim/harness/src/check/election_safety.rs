@@ -14,17 +14,30 @@ pub(crate) struct ElectionSafety {
     leader_of: OrdMap<u64, u64>,
 }
 
-impl Invariant for ElectionSafety {
-    const NAME: Check = Check::ElectionSafety;
-
-    fn changed(&mut self, _: &Ledger, replica: &Replica, before: &ReplicaState, now: &ReplicaState) -> Verdict {
-        if now.role != Role::Leader || (before.role == Role::Leader && before.term == now.term) {
-            return Ok(());
-        }
-        let leader = *self.leader_of.entry(now.term).or_insert(replica.id);
+impl ElectionSafety {
+    fn elected(&mut self, replica: &Replica, term: u64) -> Verdict {
+        let leader = *self.leader_of.entry(term).or_insert(replica.id);
         if leader == replica.id {
             return Ok(());
         }
-        Err(format!("replicas {leader} and {} were both elected leader in term {}", replica.id, now.term))
+        Err(format!("replicas {leader} and {} were both elected leader in term {term}", replica.id))
+    }
+}
+
+impl Invariant for ElectionSafety {
+    const NAME: Check = Check::ElectionSafety;
+
+    fn started(&mut self, _: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
+        if now.role == Role::Leader { self.elected(replica, now.term) } else { Ok(()) }
+    }
+
+    fn changed(
+        &mut self,
+        _: &Ledger,
+        replica: &Replica,
+        before: &ReplicaState,
+        now: &ReplicaState,
+    ) -> Verdict {
+        if now.takes_office_after(before) { self.elected(replica, now.term) } else { Ok(()) }
     }
 }

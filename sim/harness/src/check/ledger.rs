@@ -1,18 +1,24 @@
 //! The ledger of one region: what each replica wrote, made durable and reached, and what is committed.
 //!
-//! Checks share it and only [`super::Checks`] writes to it, so that each fact is kept once.
+//! Checks share it and only [`RegionChecks`](super::region::RegionChecks) writes to it, so that each fact
+//! is kept once.
 
 use std::collections::VecDeque;
 
-use super::replica::{HardState, LogEntry, LogTerms, ReplicaState};
+use im::Vector;
+
+use super::OnDisk;
+use super::replica::{HardState, LogTerms, ReplicaState};
 
 /// A write that is visible to its replica and not durable yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pending {
-    Put { index: u64, term: u64 },
+    /// Entries of one term.
+    Put { first: u64, last: u64, term: u64 },
+    /// The log ends before this index.
     Truncate { index: u64 },
+    /// A change of term or vote.
     Hard(HardState),
-    Applied(u64),
 }
 
 /// What is known of one replica.
@@ -24,44 +30,90 @@ pub(crate) struct Replica {
     pub(crate) state: Option<ReplicaState>,
     /// Whom it counts for quorums: the voters of the configuration it has applied.
     pub(crate) voters: Vec<u64>,
+    /// Whom it counted when the event began, if the event changed them.
+    pub(crate) voters_before: Vec<u64>,
     /// Its log as it reads it.
     pub(crate) visible: LogTerms,
     /// Its log as a crash would leave it.
     pub(crate) durable_log: LogTerms,
+    /// Its term and vote as it wrote them last.
+    pub(crate) written: HardState,
     /// Its term and vote as a crash would leave them.
     pub(crate) durable: HardState,
-    /// Its applied index as a crash would leave it.
+    /// The applied index that its disk held when it crashed last.
     pub(crate) durable_applied: u64,
-    /// What it wrote since, oldest first, with the number of the write: raft database, kv database.
-    pub(crate) pending: [VecDeque<(u64, Pending)>; 2],
+    /// What it wrote and is not durable, oldest first, with the number of the write.
+    pub(crate) pending: VecDeque<(u64, Pending)>,
 }
 
 impl Replica {
-    pub(crate) fn new(id: u64) -> Replica {
+    fn new(id: u64) -> Replica {
         Replica {
             id,
             state: None,
             voters: Vec::new(),
+            voters_before: Vec::new(),
             visible: LogTerms::starting_after(0, 0),
             durable_log: LogTerms::starting_after(0, 0),
+            written: HardState::default(),
             durable: HardState::default(),
             durable_applied: 0,
-            pending: [VecDeque::new(), VecDeque::new()],
+            pending: VecDeque::new(),
         }
     }
 
-    /// Takes over the next write that a sync up to `seq` made durable.
-    pub(crate) fn next_durable(&mut self, database: usize, seq: u64) -> Option<Pending> {
-        let (_, write) = self.pending[database].pop_front_if(|(number, _)| *number <= seq)?;
-        match write {
-            Pending::Put { index, term } => {
-                self.durable_log.put(index, term);
-            }
-            Pending::Truncate { index } => self.durable_log.truncate(index),
-            Pending::Hard(hard) => self.durable = hard,
-            Pending::Applied(applied) => self.durable_applied = applied,
+    /// The replica is down, and this is all that is left of it.
+    pub(crate) fn reset(&mut self, disk: OnDisk) {
+        self.state = None;
+        self.visible = disk.log.clone();
+        self.durable_log = disk.log;
+        self.written = disk.hard;
+        self.durable = disk.hard;
+        self.durable_applied = disk.applied;
+        self.pending.clear();
+    }
+
+    /// Its log starts after this entry now.
+    pub(crate) fn start_after(&mut self, index: u64, term: u64) {
+        self.visible.start_after(index, term);
+        // What a snapshot replaced stays durable until the writes that follow it are.
+        if self.durable_log.term_at(index) == Some(term) {
+            self.durable_log.start_after(index, term);
         }
-        Some(write)
+    }
+
+    /// An entry was written.
+    pub(crate) fn put_pending(&mut self, seq: u64, index: u64, term: u64) {
+        if let Some((number, Pending::Put { last, term: same, .. })) = self.pending.back_mut()
+            && (*number, *same, *last + 1) == (seq, term, index)
+        {
+            *last = index;
+        } else {
+            self.pending.push_back((seq, Pending::Put { first: index, last: index, term }));
+        }
+    }
+
+    /// The oldest write that was pending is durable.
+    pub(crate) fn take_durable(&mut self) {
+        match self.pending.pop_front() {
+            Some((_, Pending::Put { first, last, term })) => self.durable_log.put_range(first, last, term),
+            Some((_, Pending::Truncate { index })) => self.durable_log.truncate(index),
+            Some((_, Pending::Hard(hard))) => self.durable = hard,
+            None => {}
+        }
+    }
+
+    /// Whether a write that is not durable changes the log at or before `index`, and was made in a term
+    /// up to `term`.
+    pub(crate) fn has_pending_up_to(&self, index: u64, term: u64) -> bool {
+        let later = |write: &(u64, Pending)| matches!(write.1, Pending::Hard(hard) if hard.term > term);
+        // The number of the write that entered a later term: its entries are of that term too.
+        let end = self.pending.iter().find(|write| later(write)).map_or(u64::MAX, |(seq, _)| *seq);
+        self.pending.iter().take_while(|(seq, _)| *seq < end).any(|(_, write)| match write {
+            Pending::Put { first, .. } => *first <= index,
+            Pending::Truncate { index: first } => *first <= index,
+            Pending::Hard(_) => false,
+        })
     }
 }
 
@@ -70,9 +122,8 @@ impl Replica {
 pub(crate) struct Ledger {
     /// Its replicas in the order of their ids.
     pub(crate) replicas: Vec<Replica>,
-    /// The committed entries' terms by index; `committed_base` is the index before the first.
-    committed: im::Vector<u64>,
-    committed_base: Option<u64>,
+    /// What is committed.
+    pub(crate) committed: Committed,
 }
 
 impl Ledger {
@@ -80,46 +131,90 @@ impl Ledger {
         self.replicas.iter().find(|replica| replica.id == id)
     }
 
-    pub(crate) fn replica_mut(&mut self, id: u64) -> &mut Replica {
-        let at = match self.replicas.binary_search_by_key(&id, |replica| replica.id) {
-            Ok(at) => at,
-            Err(at) => {
-                self.replicas.insert(at, Replica::new(id));
-                at
+    /// Where a replica stands; a new one is added.
+    pub(crate) fn place(&mut self, id: u64) -> usize {
+        match self.replicas.iter().position(|replica| replica.id >= id) {
+            Some(place) if self.replicas[place].id == id => place,
+            place => {
+                let place = place.unwrap_or(self.replicas.len());
+                self.replicas.insert(place, Replica::new(id));
+                place
             }
-        };
-        &mut self.replicas[at]
-    }
-
-    /// The highest index known to be committed by anybody.
-    pub(crate) fn committed_last(&self) -> u64 {
-        self.committed_base.unwrap_or(0) + self.committed.len() as u64
-    }
-
-    /// The term of the committed entry at `index`; `None` where nothing is committed yet, or nothing was ever compared.
-    pub(crate) fn committed_term(&self, index: u64) -> Option<u64> {
-        let offset = index.checked_sub(self.committed_base? + 1)?;
-        self.committed.get(usize::try_from(offset).ok()?).copied()
-    }
-
-    /// The highest committed index whose term is below `term`, with its term. Terms never fall along a log.
-    pub(crate) fn last_committed_before(&self, term: u64) -> Option<LogEntry> {
-        let at = |index| self.committed_term(index);
-        let mut index = self.committed_last();
-        while at(index)? >= term {
-            index -= 1;
         }
-        at(index).map(|term| LogEntry { index, term, digest: 0 })
+    }
+}
+
+/// The committed log as far as anybody ever knew it: its terms, and when each part of it was committed.
+///
+/// Terms never fall along a log, so both are kept as one pair for each term, the newest apart from the
+/// others, which persist: a clone costs nothing however long the run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Committed {
+    /// The index before the first that was compared; `None` as long as nobody started.
+    base: Option<u64>,
+    last: u64,
+    /// First index and term of the newest entries of one term, and of those before them.
+    run: (u64, u64),
+    earlier_runs: Vector<(u64, u64)>,
+    /// The term in which `last` was committed: not lower than its own.
+    in_term: u64,
+    /// Earlier such terms, and the highest index that was committed in each.
+    in_earlier_terms: Vector<(u64, u64)>,
+}
+
+impl Committed {
+    /// Whether nobody said anything yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.base.is_none()
     }
 
-    /// Notes that everything up to `commit` in this log is committed.
-    pub(crate) fn note_committed(&mut self, log: &LogTerms, commit: u64) {
-        let base = *self.committed_base.get_or_insert(log.truncated());
-        for index in base + self.committed.len() as u64 + 1..=commit {
-            match log.term_at(index) {
-                Some(term) => self.committed.push_back(term),
-                None => return,
+    /// The highest committed index.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The term of the committed entry at `index`; `None` where nothing is committed, or nothing was compared.
+    pub(crate) fn term_at(&self, index: u64) -> Option<u64> {
+        if index > self.last || index < self.base? {
+            return None;
+        }
+        if index >= self.run.0 {
+            return Some(self.run.1);
+        }
+        self.earlier_runs.iter().rev().find(|(first, _)| *first <= index).map(|(_, term)| *term)
+    }
+
+    /// The highest index that was committed in a term before `term`, with the term of its entry.
+    pub(crate) fn before_term(&self, term: u64) -> Option<(u64, u64)> {
+        let index = if self.in_term < term {
+            self.last
+        } else {
+            self.in_earlier_terms.iter().rev().find(|(earlier, _)| *earlier < term)?.1
+        };
+        Some((index, self.term_at(index)?))
+    }
+
+    /// A replica in `in_term` commits everything up to `commit` in this log.
+    pub(crate) fn note(&mut self, log: &LogTerms, commit: u64, in_term: u64) {
+        let start = log.truncated();
+        if self.base.is_none_or(|_| self.last < start) {
+            // The first replica, or one that starts where nobody was before.
+            let run = (start, log.term_at(start).unwrap_or(0));
+            *self = Committed { base: Some(start), last: start, run, in_term: run.1, ..Committed::default() };
+        }
+        if commit > self.last && in_term > self.in_term {
+            self.in_earlier_terms.push_back((self.in_term, self.last));
+            self.in_term = in_term;
+        }
+        if log.term_at(commit) == Some(self.run.1) {
+            self.last = self.last.max(commit);
+        }
+        for index in self.last + 1..=commit {
+            let Some(term) = log.term_at(index) else { return };
+            if term != self.run.1 {
+                self.earlier_runs.push_back(std::mem::replace(&mut self.run, (index, term)));
             }
+            self.last = index;
         }
     }
 }

@@ -16,22 +16,24 @@ pub(crate) struct LogMatching {
 impl Invariant for LogMatching {
     const NAME: Check = Check::LogMatching;
 
-    fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: Option<&ReplicaState>) -> Verdict {
+    fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: &ReplicaState) -> Verdict {
         // A gap is for log-order to report.
-        let Some(previous_term) = replica.visible.term_at(entry.index - 1) else { return Ok(()) };
-        let seen = Canonical { term: entry.term, digest: entry.digest, previous_term };
-        let first = self.canonical.get_or_insert(entry.index, seen);
-        let LogEntry { index, term, .. } = entry;
-        if first.digest != seen.digest {
-            return Err(format!("replica {} holds an entry of index {index} and term {term} that differs from an earlier one", replica.id));
+        let Some(previous_term) = replica.visible.term_at(entry.index.wrapping_sub(1)) else { return Ok(()) };
+        let LogEntry { index, term, digest } = entry;
+        let seen = Canonical { term, digest, previous_term };
+        let first = self.canonical.get_or_insert(index, seen);
+        if first == seen {
+            return Ok(());
         }
-        if first.previous_term != previous_term {
-            return Err(format!(
-                "replica {} has an entry of index {index} and term {term} after one of term {previous_term}; \
+        let id = replica.id;
+        Err(if first.digest != digest {
+            format!("replica {id} holds an entry of index {index} and term {term} that differs from an earlier one")
+        } else {
+            format!(
+                "replica {id} has an entry of index {index} and term {term} after one of term {previous_term}; \
                  elsewhere it comes after one of term {}",
-                replica.id, first.previous_term
-            ));
-        }
-        Ok(())
+                first.previous_term
+            )
+        })
     }
 }

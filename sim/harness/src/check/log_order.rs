@@ -1,4 +1,5 @@
-//! Order within a replica: truncated <= applied <= commit <= last, a log without gaps, terms that never fall along it.
+//! Order within a replica: truncated <= applied <= commit <= last, a log without gaps, terms that never
+//! fall along it, and none above the replica's own.
 //!
 //! The last index that a replica claims must be the last one that it wrote.
 
@@ -29,12 +30,19 @@ impl LogOrder {
 impl Invariant for LogOrder {
     const NAME: Check = Check::LogOrder;
 
-    fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: Option<&ReplicaState>) -> Verdict {
-        let (id, index) = (replica.id, entry.index);
-        match replica.visible.term_at(index - 1) {
-            None => Err(format!("replica {id} writes index {index} into a log that ends at {}", replica.visible.last())),
-            Some(before) if before > entry.term => {
-                Err(format!("replica {id} writes index {index} of term {} after an entry of term {before}", entry.term))
+    fn entry_written(&mut self, replica: &Replica, entry: LogEntry, now: &ReplicaState) -> Verdict {
+        let (id, LogEntry { index, term, .. }) = (replica.id, entry);
+        match replica.visible.term_at(index.wrapping_sub(1)) {
+            None => Err(format!(
+                "replica {id} writes index {index} into a log that has {} to {}",
+                replica.visible.truncated() + 1,
+                replica.visible.last()
+            )),
+            Some(before) if before > term => {
+                Err(format!("replica {id} writes index {index} of term {term} after an entry of term {before}"))
+            }
+            Some(_) if term > now.term => {
+                Err(format!("replica {id} is in term {} and writes index {index} of term {term}", now.term))
             }
             Some(_) => Ok(()),
         }

@@ -24,7 +24,13 @@ impl Invariant for Monotone {
         Ok(())
     }
 
-    fn changed(&mut self, _: &Ledger, replica: &Replica, before: &ReplicaState, now: &ReplicaState) -> Verdict {
+    fn changed(
+        &mut self,
+        _: &Ledger,
+        replica: &Replica,
+        before: &ReplicaState,
+        now: &ReplicaState,
+    ) -> Verdict {
         for (what, before, now) in
             [("term", before.term, now.term), ("commit", before.commit, now.commit), ("applied", before.applied, now.applied)]
         {

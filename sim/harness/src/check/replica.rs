@@ -4,10 +4,10 @@
 //! reads the numbers from the running replica; the log and all that is durable come from what the replica
 //! wrote to its simulated disk.
 
-use im::OrdMap;
-use raft_proto::eraftpb::EntryType;
+use std::sync::Arc;
+
+use im::{OrdMap, Vector};
 use smallvec::SmallVec;
-use twox_hash::XxHash3_64;
 
 pub use crate::scenario::ast::Role;
 
@@ -32,6 +32,13 @@ pub struct ReplicaState {
     pub last: u64,
 }
 
+impl ReplicaState {
+    /// Whether the replica became leader, or leader of another term, since `before`.
+    pub(crate) fn takes_office_after(&self, before: &ReplicaState) -> bool {
+        self.role == Role::Leader && (before.role != Role::Leader || before.term != self.term)
+    }
+}
+
 /// The part of a replica's state that must survive a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
@@ -48,16 +55,8 @@ pub struct LogEntry {
     pub index: u64,
     /// Its term.
     pub term: u64,
-    /// A hash of its type and data.
+    /// A hash of all that it says.
     pub digest: u64,
-}
-
-impl LogEntry {
-    /// The entry's digest: XXH3 of its data, seeded with its type.
-    #[must_use]
-    pub fn digest(kind: EntryType, data: &[u8]) -> u64 {
-        XxHash3_64::oneshot_with_seed(kind as u64, data)
-    }
 }
 
 /// The terms of a log, as runs of equal terms: small whatever the length of the log.
@@ -104,15 +103,51 @@ impl LogTerms {
 
     /// Puts an entry at `index`, which drops all after it. Returns whether it follows the log without a gap.
     pub fn put(&mut self, index: u64, term: u64) -> bool {
+        let newest = self.runs.last().map(|(_, term)| *term);
+        if index == self.last + 1 && newest == Some(term) {
+            self.last = index;
+            return true;
+        }
         if index <= self.base.0 || index > self.last + 1 {
             return false;
         }
         self.truncate(index);
-        if self.term_at(self.last) != Some(term) || self.runs.is_empty() {
+        if self.runs.last().is_none_or(|(_, newest)| *newest != term) {
             self.runs.push((index, term));
         }
         self.last = index;
         true
+    }
+
+    /// Puts entries of one term at `first..=last`, wherever that is: if it does not follow the log, the
+    /// log begins there, after an entry of a term that nobody knows (0).
+    pub fn put_range(&mut self, first: u64, last: u64, term: u64) {
+        if !self.put(first, term) {
+            *self = LogTerms::starting_after(first.saturating_sub(1), 0);
+            self.put(first, term);
+        }
+        self.last = last.max(self.last);
+    }
+
+    /// The log starts after this entry now. What comes after it stays if the entry was in the log.
+    pub fn start_after(&mut self, index: u64, term: u64) {
+        if index == self.base.0 {
+            self.base.1 = term;
+        } else if index > self.base.0 {
+            if self.term_at(index) != Some(term) {
+                *self = LogTerms::starting_after(index, term);
+                return;
+            }
+            let gone = self.runs.iter().take_while(|(first, _)| *first <= index).count();
+            self.base = (index, term);
+            // The run that the entry is in goes on after it.
+            if gone > 0 && self.runs.get(gone).map_or(self.last, |(next, _)| *next - 1) > index {
+                self.runs[gone - 1].0 = index + 1;
+                self.runs.drain(..gone - 1);
+            } else {
+                self.runs.drain(..gone);
+            }
+        }
     }
 
     /// Drops the entries from `index` on.
@@ -132,13 +167,19 @@ pub(crate) struct Canonical {
     pub(crate) previous_term: u64,
 }
 
+/// So many entries are kept where they are found at once; replicas are rarely further apart.
+const RECENT: usize = 128;
+
 /// Every entry that any log ever held, by index and term.
 ///
-/// Nearly every index has an entry of one term only: those stand in a vector, the others in a map.
+/// Nearly every index has an entry of one term only: those stand in arrays, the others in a map. The
+/// newest are in a plain one, which a clone copies, and all before them in chunks that clones share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CanonicalLog {
+    /// The first index of the first chunk.
     base: Option<u64>,
-    first_seen: im::Vector<Option<Canonical>>,
+    chunks: Vector<Arc<[Canonical; RECENT]>>,
+    recent: Vec<Canonical>,
     others: OrdMap<(u64, u64), Canonical>,
 }
 
@@ -146,63 +187,42 @@ impl CanonicalLog {
     /// The entry seen first at this index and term; this one where there was none.
     pub(crate) fn get_or_insert(&mut self, index: u64, entry: Canonical) -> Canonical {
         let base = *self.base.get_or_insert(index);
+        let settled = self.chunks.len() * RECENT;
         let Some(offset) = index.checked_sub(base).and_then(|offset| usize::try_from(offset).ok()) else {
-            return *self.others.entry((index, entry.term)).or_insert(entry);
+            return self.other(index, entry);
         };
-        while self.first_seen.len() <= offset {
-            self.first_seen.push_back(None);
-        }
-        match self.first_seen.get(offset).copied().flatten() {
+        let known = match offset.checked_sub(settled) {
+            None => self.chunks.get(offset / RECENT).map(|chunk| chunk[offset % RECENT]),
+            Some(place) => self.recent.get(place).copied(),
+        };
+        match known {
             Some(known) if known.term == entry.term => known,
-            Some(_) => *self.others.entry((index, entry.term)).or_insert(entry),
-            None => {
-                self.first_seen.set(offset, Some(entry));
+            Some(_) => self.other(index, entry),
+            None if offset == settled + self.recent.len() => {
+                // It may have been seen while what comes before it was not.
+                let entry = self.others.remove(&(index, entry.term)).unwrap_or(entry);
+                self.push(entry);
                 entry
             }
+            // Nobody has written what comes before it.
+            None => self.other(index, entry),
         }
+    }
+
+    fn other(&mut self, index: u64, entry: Canonical) -> Canonical {
+        *self.others.entry((index, entry.term)).or_insert(entry)
+    }
+
+    fn push(&mut self, entry: Canonical) {
+        if self.recent.len() == 2 * RECENT
+            && let Some(chunk) = self.recent.first_chunk::<RECENT>()
+        {
+            self.chunks.push_back(Arc::new(*chunk));
+            self.recent.drain(..RECENT);
+        }
+        self.recent.push(entry);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// Against a plain vector of terms.
-        #[test]
-        fn runs_are_a_vector_of_terms(steps in prop::collection::vec((0u64..20, 1u64..5, any::<bool>()), 0..60)) {
-            let mut log = LogTerms::starting_after(5, 5);
-            let mut model: Vec<u64> = vec![];
-            for (index, term, put) in steps {
-                let at = index.saturating_sub(6) as usize;
-                if put {
-                    let fits = index > 5 && at <= model.len();
-                    prop_assert_eq!(log.put(index, term), fits);
-                    if fits { model.truncate(at); model.push(term); }
-                } else if index > 5 {
-                    log.truncate(index);
-                    model.truncate(at);
-                }
-                prop_assert_eq!(log.last(), 5 + model.len() as u64);
-                prop_assert_eq!(log.term_at(5), Some(5));
-                for probe in 6..30 {
-                    prop_assert_eq!(log.term_at(probe), model.get(probe as usize - 6).copied());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_first_entry_seen_stays() {
-        let mut log = CanonicalLog::default();
-        let entry = |term, digest| Canonical { term, digest, previous_term: 0 };
-        for (index, term) in [(8, 2), (6, 1), (8, 3), (10, 3)] {
-            assert_eq!(log.get_or_insert(index, entry(term, 1)).digest, 1);
-        }
-        for (index, term) in [(8, 2), (6, 1), (8, 3), (10, 3)] {
-            assert_eq!(log.get_or_insert(index, entry(term, 2)).digest, 1, "index {index} term {term}");
-        }
-        assert_eq!(log.get_or_insert(9, entry(2, 7)).digest, 7);
-    }
-}
+mod tests;

@@ -6,6 +6,9 @@
 //!
 //! Sees a missing sync without a crash. A leader's appends may leave before its own copy is durable (thesis,
 //! section 10.2.1): the leader's copy is the commit rule's concern.
+//!
+//! A promise may leave late. While it waited for its sync, the replica may have gone on to a later term
+//! and other entries, so it is held to what was written in the term it was made in: all of that is durable.
 
 use raft_proto::eraftpb::{Message, MessageType};
 
@@ -20,42 +23,53 @@ impl Invariant for SendImpliesDurable {
     const NAME: Check = Check::SendImpliesDurable;
 
     fn sent(&mut self, replica: &Replica, message: &Message) -> Verdict {
-        let (id, durable) = (replica.id, replica.durable);
         let kind = message.msg_type();
         // A pre-vote speaks of a term that nobody has entered yet.
         let pre_vote = matches!(kind, MessageType::MsgRequestPreVote | MessageType::MsgRequestPreVoteResponse);
-        if !pre_vote && message.term > durable.term {
+        if message.term > replica.durable.term && !pre_vote {
             return Err(format!(
-                "replica {id} sends {} in term {}, but only term {} is durable",
+                "replica {} sends {} in term {}, but only term {} is durable",
+                replica.id,
                 kind.as_str_name(),
                 message.term,
-                durable.term
+                replica.durable.term
             ));
         }
-        let vote = match kind {
-            MessageType::MsgRequestVoteResponse if !message.reject => message.to,
-            MessageType::MsgRequestVote => id,
-            MessageType::MsgAppendResponse if !message.reject => return acknowledged(replica, message),
-            _ => return Ok(()),
-        };
-        if durable.term == message.term && durable.vote != vote {
-            return Err(format!(
-                "replica {id} sends {} for {vote} in term {}, but the durable vote is {}",
-                kind.as_str_name(),
-                message.term,
-                durable.vote
-            ));
+        match kind {
+            MessageType::MsgRequestVoteResponse if !message.reject => voted(replica, message, message.to),
+            MessageType::MsgRequestVote => voted(replica, message, replica.id),
+            MessageType::MsgAppendResponse if !message.reject => acknowledged(replica, message),
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+fn voted(replica: &Replica, message: &Message, vote: u64) -> Verdict {
+    // In a later term the vote is gone from the disk, which held it before that.
+    if message.term < replica.durable.term || replica.durable.vote == vote {
+        return Ok(());
+    }
+    Err(format!(
+        "replica {} sends {} for {vote} in term {}, but the durable vote is {}",
+        replica.id,
+        message.msg_type().as_str_name(),
+        message.term,
+        replica.durable.vote
+    ))
 }
 
 fn acknowledged(replica: &Replica, message: &Message) -> Verdict {
     let index = message.index;
     let (durable, visible) = (replica.durable_log.term_at(index), replica.visible.term_at(index));
-    // Acknowledged in an earlier term and overwritten since: the durable log has moved on with it.
-    let overwritten = message.term < replica.durable.term;
-    if overwritten || index <= replica.visible.truncated() || (durable.is_some() && durable == visible) {
+    if (durable.is_some() && durable == visible) || index <= replica.visible.truncated() {
+        return Ok(());
+    }
+    // Of a term that the disk has left, so all that was written in it is durable or written over.
+    if message.term < replica.durable.term {
+        return Ok(());
+    }
+    // Written over in a later term, by a write that is not durable yet.
+    if durable.is_some() && !replica.has_pending_up_to(index, message.term) {
         return Ok(());
     }
     Err(format!(
@@ -63,7 +77,7 @@ fn acknowledged(replica: &Replica, message: &Message) -> Verdict {
         replica.id,
         message.term,
         match durable {
-            Some(term) => format!("has term {term} there, and the log it reads has {visible:?}"),
+            Some(term) => format!("still has an entry of term {term} there"),
             None => format!("ends at {}", replica.durable_log.last()),
         }
     ))

@@ -59,7 +59,8 @@
 //! | `expect = ...` | its own | asserts now |
 //!
 //! Operations are the scenario's own and end when answered (`within`, default 30s), or go to the queue of `client = N`
-//! and end at once; `via = TARGET` sends to that store only.
+//! and end at once; `via = TARGET` sends to that store only, until the
+//! scenario ends.
 //!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
 //! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"` (`reaches`, `on`), `"role"` (`on`, `is`), `"dropped"`

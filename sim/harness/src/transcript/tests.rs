@@ -59,7 +59,7 @@ impl Made {
     /// Three stores boot, and store 1 comes to lead term 1.
     fn elect(&mut self) {
         (1..=3).for_each(|store| self.role(0, store, Role::Follower, 0, 0));
-        self.step(0, "{ wait = \"leader\" }");
+        self.step(0, "wait = \"leader\"");
         self.role(150, 1, Role::Candidate, 1, 0);
         self.role(153, 3, Role::Follower, 1, 0);
         self.role(154, 2, Role::Follower, 1, 0);
@@ -83,12 +83,12 @@ fn an_election_a_crash_and_a_finding_read_top_to_bottom() {
     made.elect();
     made.commit(170, 1, 6);
     made.commit(175, 2, 6);
-    made.step(200, "{ crash = \"leader\", losing = \"unsynced\", as = \"old\" }");
+    made.step(200, "crash = \"leader\", losing = \"unsynced\", as = \"old\"");
     made.step(200, "old is store 1");
     made.cause(200, 1, &Cause::Crash { loss: Loss::Unsynced });
     made.commit(210, 3, 6);
     made.role(420, 2, Role::Candidate, 2, 0);
-    made.step(500, "{ restart = \"old\" }");
+    made.step(500, "restart = \"old\"");
     made.cause(500, 1, &Cause::Start);
     made.role(500, 1, Role::Follower, 1, 0);
     made.step(600, "log-matching: at index 7\n  one says t1\n  one says t2");
@@ -96,17 +96,17 @@ fn an_election_a_crash_and_a_finding_read_top_to_bottom() {
         &story(&made.record),
         r#"
   time  store 1               store 2           store 3
-0.000s -- wait = "leader" ------------------------------------------------------
+0.000s -- wait = "leader"
 0.150s  candidate t1
 0.153s                        follower t1       follower t1
 0.157s  LEADER t1
 0.160s                        follower t1 of 1  follower t1 of 1
 0.175s  commit 6              commit 6
-0.200s -- crash = "leader", losing = "unsynced", as = "old" --------------------
+0.200s -- crash = "leader", losing = "unsynced", as = "old"
 0.200s -- old is store 1
 0.200s  down (lost unsynced)
 0.420s                        candidate t2      commit 6
-0.500s -- restart = "old" ------------------------------------------------------
+0.500s -- restart = "old"
 0.500s  up in t1
 0.600s -- log-matching: at index 7
             one says t1
@@ -137,7 +137,7 @@ fn a_commit_that_makes_room_for_news_is_shown_later() {
     made.role(180, 2, Role::Candidate, 2, 0);
     let text = story(&made.record);
     let rows: Vec<&str> = text.lines().rev().take(2).map(str::trim_start).collect();
-    assert_eq!(rows, ["0.170s            commit 6", "0.180s            candidate t2"], "{text}");
+    assert_eq!(rows, ["0.180s                commit 6", "0.180s                candidate t2"], "{text}");
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_long_stretch_is_cut_in_the_middle() {
 #[test]
 fn a_trace_has_a_line_for_each_event_in_its_column() {
     let mut made = Made::new(Detail::Everything);
-    made.step(0, "{ wait = \"1s\" }");
+    made.step(0, "wait = \"1s\"");
     made.cause(1, 2, &Cause::Timer { token: 0 });
     made.cause(2, 4, &Cause::Timer { token: 0 });
     made.role(3, 3, Role::Candidate, 1, 0);
@@ -184,7 +184,7 @@ fn a_trace_has_a_line_for_each_event_in_its_column() {
         &trace(&made.record),
         r#"
      time  store 1                 store 2                 store 3                 clients
-0.000000s -- wait = "1s" -------------------------------------------------------
+0.000000s -- wait = "1s"
 0.001000s                          timer
 0.002000s                                                                          c0 timer
 0.003000s                                                  candidate t1

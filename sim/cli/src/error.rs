@@ -1,0 +1,70 @@
+//! What can go wrong with the tool, and with which exit code it ends.
+
+use std::io;
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+
+/// Exit codes, as the help states them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All is well.
+    Clean = 0,
+    /// A check did not hold.
+    Finding = 1,
+    /// The command line or a scenario makes no sense.
+    Usage = 2,
+    /// A check ran out of its budget.
+    Unknown = 3,
+    /// Our own mistake; `EX_SOFTWARE` of sysexits.h.
+    Internal = 70,
+    /// The reader of our output has left: what a shell reports for `SIGPIPE`, since it is unknown what the reader
+    /// missed.
+    Pipe = 141,
+}
+
+/// Why the tool gave up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// Files that cannot be read or parsed.
+    #[error("{} cannot be run; nothing was run", crate::numbers::count(*broken, "scenario"))]
+    Scenarios {
+        /// How many there are.
+        broken: usize,
+        /// All that is wrong with them, rendered.
+        details: String,
+    },
+    /// The file for a trace cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Error::Usage(_) | Error::Scenarios { .. } | Error::Write { .. } => Exit::Usage,
+            Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Pipe,
+            Error::Output(_) => Exit::Internal,
+        }
+    }
+
+    /// The message for the terminal, with styles.
+    pub(crate) fn render(&self) -> String {
+        let details = if let Error::Scenarios { details, .. } = self { details.as_str() } else { "" };
+        let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        format!("{details}{red}error{red:#}: {self}\n")
+    }
+}

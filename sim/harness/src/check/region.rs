@@ -1,0 +1,154 @@
+//! The checks of one region, and which fact goes to which of them.
+
+use raft_proto::eraftpb::Message;
+
+use super::ledger::{Ledger, Pending};
+use super::{
+    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, commit_rule, election_safety, leader_append_only,
+    leader_completeness, log_matching, log_order, monotone, send_implies_durable, state_machine_safety, vote_once,
+};
+use crate::scenario::ast::Check;
+
+/// All checks of one region.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RegionChecks {
+    pub(crate) ledger: Ledger,
+    election_safety: election_safety::ElectionSafety,
+    leader_append_only: leader_append_only::LeaderAppendOnly,
+    log_matching: log_matching::LogMatching,
+    leader_completeness: leader_completeness::LeaderCompleteness,
+    state_machine_safety: state_machine_safety::StateMachineSafety,
+    commit_rule: commit_rule::CommitRule,
+    monotone: monotone::Monotone,
+    vote_once: vote_once::VoteOnce,
+    send_implies_durable: send_implies_durable::SendImpliesDurable,
+    log_order: log_order::LogOrder,
+}
+
+/// A check does not hold, and why.
+pub(crate) type Objection = Result<(), (Check, String)>;
+
+/// Asks every check about one fact; the first objection ends it.
+///
+/// Where several would object, the one that says most about the cause comes first: order before content,
+/// causes before what follows from them.
+macro_rules! ask {
+    ($all:expr, $check:ident => $call:expr) => {{
+        fn name<I: Invariant>(_: &I) -> Check {
+            I::NAME
+        }
+        macro_rules! one {
+            ($field:ident) => {{
+                let $check = &mut $all.$field;
+                if let Err(message) = $call {
+                    return Err((name($check), message));
+                }
+            }};
+        }
+        one!(log_order);
+        one!(election_safety);
+        one!(leader_append_only);
+        one!(log_matching);
+        one!(vote_once);
+        one!(send_implies_durable);
+        one!(commit_rule);
+        one!(state_machine_safety);
+        one!(leader_completeness);
+        one!(monotone);
+        Ok(())
+    }};
+}
+
+impl RegionChecks {
+    pub(crate) fn wrote(&mut self, place: usize, seq: u64, write: DiskWrite, now: &ReplicaState) -> Objection {
+        match write {
+            DiskWrite::Entry(entry) => {
+                self.ask_entry(place, entry, now)?;
+                let replica = &mut self.ledger.replicas[place];
+                replica.visible.put(entry.index, entry.term);
+                replica.put_pending(seq, entry.index, entry.term);
+            }
+            DiskWrite::Remove(index) if index > now.truncated => {
+                if index <= self.ledger.replicas[place].visible.last() {
+                    self.ask_truncated(place, index, now)?;
+                    self.ledger.replicas[place].visible.truncate(index);
+                }
+                self.ledger.replicas[place].pending.push_back((seq, Pending::Truncate { index }));
+            }
+            DiskWrite::Remove(_) => {}
+            DiskWrite::Hard(hard) => {
+                let replica = &mut self.ledger.replicas[place];
+                if std::mem::replace(&mut replica.written, hard) != hard {
+                    replica.pending.push_back((seq, Pending::Hard(hard)));
+                }
+            }
+            DiskWrite::Start { index, term } => self.ledger.replicas[place].start_after(index, term),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn synced(&mut self, place: usize, seq: u64) -> Objection {
+        while let Some((number, write)) = self.ledger.replicas[place].pending.front()
+            && *number <= seq
+        {
+            if let Pending::Hard(hard) = *write {
+                self.ask_hard_state(place, hard)?;
+            }
+            self.ledger.replicas[place].take_durable();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sent(&mut self, place: usize, message: &Message) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.sent(replica, message))
+    }
+
+    pub(crate) fn state(&mut self, place: usize, now: &ReplicaState, voters: &[u64]) -> Objection {
+        let replica = &mut self.ledger.replicas[place];
+        let before = replica.state;
+        if before.as_ref() == Some(now) {
+            return Ok(());
+        }
+        if replica.voters != voters {
+            replica.voters_before = std::mem::replace(&mut replica.voters, voters.to_vec());
+        }
+        match &before {
+            Some(before) => self.ask_changed(place, before, now)?,
+            None => self.ask_started(place, now)?,
+        }
+        let Ledger { replicas, committed } = &mut self.ledger;
+        let replica = &mut replicas[place];
+        replica.state = Some(*now);
+        replica.voters_before.clear();
+        if now.commit > committed.last() || committed.is_empty() {
+            committed.note(&replica.visible, now.commit, now.term);
+        }
+        Ok(())
+    }
+
+    fn ask_entry(&mut self, place: usize, entry: LogEntry, now: &ReplicaState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.entry_written(replica, entry, now))
+    }
+
+    fn ask_truncated(&mut self, place: usize, index: u64, now: &ReplicaState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.log_truncated(replica, index, now))
+    }
+
+    fn ask_hard_state(&mut self, place: usize, hard: HardState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.hard_state_durable(replica, hard))
+    }
+
+    fn ask_started(&mut self, place: usize, now: &ReplicaState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.started(&self.ledger, replica, now))
+    }
+
+    fn ask_changed(&mut self, place: usize, before: &ReplicaState, now: &ReplicaState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.changed(&self.ledger, replica, before, now))
+    }
+}
