@@ -16,7 +16,7 @@ Exit codes:
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  raftsim run scenarios                            every scenario below a directory, with its own seed
+  raftsim run scenarios                            every scenario below a directory
   raftsim run scenarios --seeds 1000               1000 seeds of each
   raftsim run scenarios/election/a.toml --story    who led, what was committed, what broke, by store
   raftsim run a.toml --seed 17 --trace=a.txt       every event of one run, into a file

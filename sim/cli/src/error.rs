@@ -31,7 +31,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Usage(String),
     /// Files that cannot be read or parsed.
-    #[error("{} cannot be run; nothing was run", crate::numbers::count(*broken, "scenario"))]
+    #[error("{} with errors, nothing was run", crate::numbers::count(*broken, "file"))]
     Scenarios {
         /// How many there are.
         broken: usize,
