@@ -20,6 +20,10 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use error::{Error, Exit};
 
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     install_hooks();
     let exit = std::panic::catch_unwind(|| dispatch(Cli::parse())).unwrap_or(Exit::Internal);
