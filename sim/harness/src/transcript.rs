@@ -3,12 +3,12 @@
 //! [`story`] tells a run top to bottom: what the scenario did, who led, how far commits came. It is made to be
 //! short, so that a reviewer reads it and a snapshot of it changes only when the story does:
 //!
-//! - One row holds the news of several stores where it is the same news within [`WINDOW`]: two followers that learn
+//! - One row holds the news of several stores where it is the same news within `WINDOW`: two followers that learn
 //!   of one leader are one row. News of different kinds has an order that matters, and a row each.
 //! - Commits never make a row alone while something else does: they fill the columns that a row leaves empty, and
-//!   have a row before each step, or where nothing else happened for [`QUIET`].
+//!   have a row before each step, or where nothing else happened for `QUIET`.
 //! - Candidacies of one store that follow each other are one row with the range of terms.
-//! - Between two steps, what exceeds [`HEAD`] and [`TAIL`] rows is left out, and the transcript says so.
+//! - Between two steps, what exceeds `HEAD` and `TAIL` rows is left out, and the transcript says so.
 //!
 //! [`trace`] shows every line of the record, one below the other, each in its store's column.
 //!

@@ -8,8 +8,9 @@ mod decode;
 
 use std::collections::VecDeque;
 
-use raftsim_kernel::{Cause, DbId, Fate, Happened, NodeId, Observer, Time, WriteSeq};
-use raftstore::{Peer, Store};
+use raft_proto::eraftpb;
+use raftsim_kernel::{Cause, Change, DbId, Fate, Happened, NodeId, Observer, Outgoing, Time, WriteSeq};
+use raftstore::Peer;
 
 use crate::check::{Checks, DiskWrite, ReplicaState, Role, Site};
 use crate::client::{ClientNode, Report};
@@ -18,6 +19,7 @@ use crate::message::{Wire, raft_message};
 use crate::node::Node;
 use crate::record::Record;
 use crate::store_node::{RAFT_DB, StoreNode};
+use decode::RaftWrite;
 
 /// What the observer knows of one store's machine.
 #[derive(Clone, Debug, Default)]
@@ -90,8 +92,10 @@ pub struct Watch {
     open: Vec<Option<OpId>>,
     counters: Counters,
     now: Now,
-    /// Grows whenever a replica's state or a client's job changed: conditions need a new look.
+    /// Grows whenever a replica's state changed: conditions need a new look.
     changes: u64,
+    /// Grows with every event of a client.
+    answers: u64,
     record: Option<Box<Record>>,
 }
 
@@ -108,6 +112,7 @@ impl Watch {
             counters: Counters::default(),
             now: Now::Other,
             changes: 0,
+            answers: 0,
             record: record.map(Box::new),
         }
     }
@@ -136,10 +141,16 @@ impl Watch {
         self.counters
     }
 
-    /// Grows with every change of a replica's state and every answer to a client.
+    /// Grows with every change of a replica's state.
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// Grows with every event of a client: calls, answers, timeouts.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.answers
     }
 
     /// The record of what happened, if one is kept.
@@ -171,11 +182,7 @@ impl Watch {
                 }
             }
         }
-        if !client.reports().is_empty() {
-            self.changes += 1;
-            // A job ends with a return that no further call follows, or with a call of the next one; either
-            // way the client counts it.
-        }
+        self.answers += 1;
     }
 
     fn store(&mut self, what: &Happened<'_, Node>, node: &StoreNode) {
@@ -183,78 +190,70 @@ impl Watch {
         if let Now::Synced(RAFT_DB, up_to) = self.now {
             self.synced(what, up_to);
         }
-        // The state of the replica that was looked at last: most events are about one.
-        let mut known = None;
-        if what.disk.written(RAFT_DB) != self.machines[what.node.0 as usize].seen {
-            self.wrote(what, store, &mut known);
-        }
-        for outgoing in what.sent {
-            let Wire::Raft(message) = &outgoing.message else { continue };
-            if let (Some(inner), Some(from)) = (raft_message(message), message.from_peer) {
-                self.checks.at(site(what, message.region_id, from.id)).sent(inner);
-            }
-        }
+        let written = what.disk.written(RAFT_DB);
+        let seen = std::mem::replace(&mut self.machines[what.node.0 as usize].seen, written);
+        let changes = (seen != written).then(|| what.disk.changes_since(RAFT_DB, seen));
+        let mut effects = Effects::new(changes, what.sent);
         if self.now == Now::Start {
             for peer in store.peers() {
-                self.touched(what, &Seen::of(peer));
+                self.replica(what, peer, &mut effects);
             }
         } else {
             for region in store.touched() {
-                if let Some(seen) = look(store, *region, &mut known) {
-                    self.touched(what, &seen);
+                if let Some(peer) = store.peer(*region) {
+                    self.replica(what, peer, &mut effects);
                 }
             }
         }
+        // A store serves one replica after the other, so nothing of those that it has is left.
+        debug_assert!(effects.rest_is_of(|region| store.peer(region).is_none()));
     }
 
-    fn touched(&mut self, what: &Happened<'_, Node>, seen: &Seen<'_>) {
-        let (region, replica, state) = (seen.region, seen.peer.peer_id(), &seen.state);
-        let mut facts = self.checks.at(site(what, region, replica));
+    /// What an event did to one replica: its writes, its messages, and what it is now.
+    fn replica<'a>(
+        &mut self,
+        what: &Happened<'_, Node>,
+        peer: &Peer,
+        effects: &mut Effects<'a, impl Iterator<Item = &'a Change>>,
+    ) {
+        let (region, replica, state) = (peer.region().id, peer.peer_id(), replica_state(peer));
+        let machine = &mut self.machines[what.node.0 as usize];
+        let site = Site { time: what.time, node: what.node, region, replica };
+        let mut facts = self.checks.at(site);
+        // Where the log starts decides what a removed entry means, so that comes first.
+        if facts.truncated() != state.truncated {
+            let start = peer.raft().truncated();
+            facts.wrote(0, DiskWrite::Start { index: start.index, term: start.term }, &state);
+        }
+        while let Some(RaftWrite { seq, write, .. }) = effects.next_write(region) {
+            machine.wrote(seq, region, replica);
+            facts.wrote(seq, write, &state);
+        }
+        while let Some(message) = effects.next_message(region) {
+            facts.sent(message);
+        }
         let before = facts.last_state();
-        if before == Some(state) {
+        if before == Some(&state) {
             return;
         }
         self.changes += 1;
-        let led = |s: &ReplicaState| s.role == Role::Leader;
-        if led(state) && before.is_none_or(|b| !led(b) || b.term != state.term) {
+        if state.role == Role::Leader && before.is_none_or(|before| state.takes_office_after(before)) {
             self.counters.elections += 1;
         }
         if let Some(record) = &mut self.record {
-            record.state(what.time, what.node, region, before, state);
+            record.state(what.time, what.node, region, before, &state);
         }
-        if before.is_none() {
-            let replicas = &mut self.machines[what.node.0 as usize].replicas;
-            if !replicas.contains(&(region, replica)) {
-                replicas.push((region, replica));
-            }
+        if before.is_none() && !machine.replicas.contains(&(region, replica)) {
+            machine.replicas.push((region, replica));
         }
-        if facts.truncated() != state.truncated {
-            facts.wrote(0, seen.start(), state);
-        }
-        facts.state(state, seen.peer.raft().voters());
-    }
-
-    fn wrote<'a>(&mut self, what: &Happened<'_, Node>, store: &'a Store, known: &mut Option<Seen<'a>>) {
-        let machine = &mut self.machines[what.node.0 as usize];
-        for change in what.disk.changes_since(RAFT_DB, machine.seen) {
-            let Some((region, write)) = decode::raft_write(change) else { continue };
-            let Some(seen) = look(store, region, known) else { continue };
-            let replica = seen.peer.peer_id();
-            machine.wrote(change.seq, region, replica);
-            let mut facts = self.checks.at(site(what, region, replica));
-            // Where the log starts decides what a removed entry means, so that comes first.
-            if facts.truncated() != seen.state.truncated {
-                facts.wrote(change.seq, seen.start(), &seen.state);
-            }
-            facts.wrote(change.seq, write, &seen.state);
-        }
-        machine.seen = what.disk.written(RAFT_DB);
+        facts.state(&state, peer.raft().voters());
     }
 
     fn synced(&mut self, what: &Happened<'_, Node>, up_to: WriteSeq) {
         let machine = &mut self.machines[what.node.0 as usize];
         while let Some((region, replica)) = machine.next_synced(up_to) {
-            self.checks.at(site(what, region, replica)).synced(up_to);
+            let site = Site { time: what.time, node: what.node, region, replica };
+            self.checks.at(site).synced(up_to);
         }
     }
 
@@ -262,7 +261,8 @@ impl Watch {
     fn crashed(&mut self, what: &Happened<'_, Node>) {
         let machine = &mut self.machines[what.node.0 as usize];
         for &(region, replica) in &machine.replicas {
-            self.checks.at(site(what, region, replica)).reset(decode::on_disk(what.disk, region));
+            let site = Site { time: what.time, node: what.node, region, replica };
+            self.checks.at(site).reset(decode::on_disk(what.disk, region));
         }
         machine.seen = what.disk.written(RAFT_DB);
         machine.unsynced.clear();
@@ -307,36 +307,54 @@ impl Watch {
     }
 }
 
-fn site(what: &Happened<'_, Node>, region: u64, replica: u64) -> Site {
-    Site { time: what.time, node: what.node, region, replica }
+/// What an event did: first all that concerns one replica, then all that concerns the next.
+struct Effects<'a, C> {
+    /// `None` where nothing was written.
+    changes: Option<C>,
+    write: Option<RaftWrite>,
+    sent: &'a [Outgoing<Wire>],
 }
 
-/// A replica after an event.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    region: u64,
-    peer: &'a Peer,
-    state: ReplicaState,
-}
-
-impl<'a> Seen<'a> {
-    fn of(peer: &'a Peer) -> Seen<'a> {
-        Seen { region: peer.region().id, peer, state: replica_state(peer) }
+impl<'a, C: Iterator<Item = &'a Change>> Effects<'a, C> {
+    fn new(mut changes: Option<C>, sent: &'a [Outgoing<Wire>]) -> Effects<'a, C> {
+        let write = changes.as_mut().and_then(|changes| changes.find_map(decode::raft_write));
+        Effects { changes, write, sent }
     }
 
-    /// Where its log starts.
-    fn start(&self) -> DiskWrite {
-        let start = self.peer.raft().truncated();
-        DiskWrite::Start { index: start.index, term: start.term }
+    /// The next write, if it is of this region.
+    #[inline]
+    fn next_write(&mut self, region: u64) -> Option<RaftWrite> {
+        let write = self.write.take_if(|write| write.region == region)?;
+        self.write = self.changes.as_mut().and_then(|changes| changes.find_map(decode::raft_write));
+        Some(write)
     }
-}
 
-/// A region's replica on a store. `known` is the one that was looked at before.
-fn look<'a>(store: &'a Store, region: u64, known: &mut Option<Seen<'a>>) -> Option<Seen<'a>> {
-    if known.is_none_or(|seen| seen.region != region) {
-        *known = store.peer(region).map(Seen::of);
+    /// The next message between replicas, if it is of this region.
+    #[inline]
+    fn next_message(&mut self, region: u64) -> Option<&'a eraftpb::Message> {
+        while let Some((first, rest)) = self.sent.split_first() {
+            if let Wire::Raft(message) = &first.message {
+                if message.region_id != region {
+                    return None;
+                }
+                self.sent = rest;
+                return raft_message(message);
+            }
+            self.sent = rest;
+        }
+        None
     }
-    *known
+
+    /// Whether all that was not asked for is of such regions.
+    fn rest_is_of(&mut self, region: impl Fn(u64) -> bool) -> bool {
+        let of = |outgoing: &Outgoing<Wire>| match &outgoing.message {
+            Wire::Raft(message) => region(message.region_id),
+            _ => true,
+        };
+        let later = self.changes.iter_mut().flatten().filter_map(decode::raft_write);
+        self.write.take().into_iter().chain(later).all(|write| region(write.region))
+            && self.sent.iter().all(of)
+    }
 }
 
 /// A replica as the checks see it.
@@ -358,4 +376,3 @@ pub fn replica_state(peer: &Peer) -> ReplicaState {
         last: raft.last().index,
     }
 }
-

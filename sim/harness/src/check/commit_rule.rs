@@ -21,6 +21,7 @@ impl Invariant for CommitRule {
         if now.commit <= now.truncated { Ok(()) } else { learned(ledger, replica, now) }
     }
 
+    #[inline]
     fn changed(
         &mut self,
         ledger: &Ledger,
@@ -60,9 +61,9 @@ fn counted(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
             now.term
         ));
     }
+    // Nobody can have compacted it: this leader is the first that commits an entry of its term.
     let holds = |voter: &&u64| {
-        let durable = ledger.replica(**voter).map(|voter| &voter.durable_log);
-        durable.is_some_and(|log| index <= log.truncated() || log.term_at(index) == Some(term))
+        ledger.replica(**voter).is_some_and(|voter| voter.durable_log.term_at(index) == Some(term))
     };
     let durable = |voters: &[u64]| voters.iter().filter(holds).count();
     let quorum = |voters: &[u64]| voters.len() / 2 + 1;

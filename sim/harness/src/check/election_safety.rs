@@ -31,6 +31,7 @@ impl Invariant for ElectionSafety {
         if now.role == Role::Leader { self.elected(replica, now.term) } else { Ok(()) }
     }
 
+    #[inline]
     fn changed(
         &mut self,
         _: &Ledger,

@@ -30,6 +30,7 @@ impl LeaderAppendOnly {
 impl Invariant for LeaderAppendOnly {
     const NAME: Check = Check::LeaderAppendOnly;
 
+    #[inline]
     fn entry_written(&mut self, replica: &Replica, entry: LogEntry, now: &ReplicaState) -> Verdict {
         LeaderAppendOnly::check(replica, entry.index, now)
     }

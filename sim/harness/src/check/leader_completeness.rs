@@ -21,6 +21,7 @@ impl Invariant for LeaderCompleteness {
         if now.role == Role::Leader { elected(ledger, replica, now.term) } else { Ok(()) }
     }
 
+    #[inline]
     fn changed(
         &mut self,
         ledger: &Ledger,

@@ -132,15 +132,19 @@ impl Ledger {
     }
 
     /// Where a replica stands; a new one is added.
+    #[inline]
     pub(crate) fn place(&mut self, id: u64) -> usize {
-        match self.replicas.iter().position(|replica| replica.id >= id) {
-            Some(place) if self.replicas[place].id == id => place,
-            place => {
-                let place = place.unwrap_or(self.replicas.len());
-                self.replicas.insert(place, Replica::new(id));
-                place
-            }
+        match self.replicas.iter().position(|replica| replica.id == id) {
+            Some(place) => place,
+            None => self.add(id),
         }
+    }
+
+    #[cold]
+    fn add(&mut self, id: u64) -> usize {
+        let place = self.replicas.partition_point(|replica| replica.id < id);
+        self.replicas.insert(place, Replica::new(id));
+        place
     }
 }
 

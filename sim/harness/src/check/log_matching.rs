@@ -16,6 +16,7 @@ pub(crate) struct LogMatching {
 impl Invariant for LogMatching {
     const NAME: Check = Check::LogMatching;
 
+    #[inline]
     fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: &ReplicaState) -> Verdict {
         // A gap is for log-order to report.
         let Some(previous_term) = replica.visible.term_at(entry.index.wrapping_sub(1)) else { return Ok(()) };
@@ -27,7 +28,9 @@ impl Invariant for LogMatching {
         }
         let id = replica.id;
         Err(if first.digest != digest {
-            format!("replica {id} holds an entry of index {index} and term {term} that differs from an earlier one")
+            format!(
+                "replica {id} holds an entry of index {index} and term {term} that differs from an earlier one"
+            )
         } else {
             format!(
                 "replica {id} has an entry of index {index} and term {term} after one of term {previous_term}; \

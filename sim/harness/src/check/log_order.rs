@@ -21,7 +21,9 @@ impl LogOrder {
         }
         let written = replica.visible.last();
         if written != last {
-            return Err(format!("replica {id} says that its log ends at {last}, but what it wrote ends at {written}"));
+            return Err(format!(
+                "replica {id} says that its log ends at {last}, but what it wrote ends at {written}"
+            ));
         }
         Ok(())
     }
@@ -30,6 +32,7 @@ impl LogOrder {
 impl Invariant for LogOrder {
     const NAME: Check = Check::LogOrder;
 
+    #[inline]
     fn entry_written(&mut self, replica: &Replica, entry: LogEntry, now: &ReplicaState) -> Verdict {
         let (id, LogEntry { index, term, .. }) = (replica.id, entry);
         match replica.visible.term_at(index.wrapping_sub(1)) {
@@ -38,9 +41,9 @@ impl Invariant for LogOrder {
                 replica.visible.truncated() + 1,
                 replica.visible.last()
             )),
-            Some(before) if before > term => {
-                Err(format!("replica {id} writes index {index} of term {term} after an entry of term {before}"))
-            }
+            Some(before) if before > term => Err(format!(
+                "replica {id} writes index {index} of term {term} after an entry of term {before}"
+            )),
             Some(_) if term > now.term => {
                 Err(format!("replica {id} is in term {} and writes index {index} of term {term}", now.term))
             }
@@ -52,6 +55,7 @@ impl Invariant for LogOrder {
         LogOrder::check(replica, now)
     }
 
+    #[inline]
     fn changed(&mut self, _: &Ledger, replica: &Replica, _: &ReplicaState, now: &ReplicaState) -> Verdict {
         LogOrder::check(replica, now)
     }

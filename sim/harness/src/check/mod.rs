@@ -196,6 +196,7 @@ impl Checks {
     }
 
     /// The facts of a replica at a time.
+    #[inline]
     pub fn at(&mut self, site: Site) -> Facts<'_> {
         if self.current.as_ref().is_none_or(|(region, _)| *region != site.region) {
             self.turn_to(site.region);
@@ -213,6 +214,7 @@ impl Checks {
         }
     }
 
+    #[cold]
     fn turn_to(&mut self, region: u64) {
         if let Some((id, checks)) = self.current.take() {
             self.regions.insert(id, checks);

@@ -13,7 +13,10 @@ impl Invariant for Monotone {
     fn started(&mut self, _: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
         let id = replica.id;
         if now.term < replica.durable.term {
-            return Err(format!("replica {id} restarted in term {}, but its disk holds term {}", now.term, replica.durable.term));
+            return Err(format!(
+                "replica {id} restarted in term {}, but its disk holds term {}",
+                now.term, replica.durable.term
+            ));
         }
         if now.applied < replica.durable_applied {
             return Err(format!(
@@ -24,6 +27,7 @@ impl Invariant for Monotone {
         Ok(())
     }
 
+    #[inline]
     fn changed(
         &mut self,
         _: &Ledger,
@@ -31,16 +35,29 @@ impl Invariant for Monotone {
         before: &ReplicaState,
         now: &ReplicaState,
     ) -> Verdict {
-        for (what, before, now) in
-            [("term", before.term, now.term), ("commit", before.commit, now.commit), ("applied", before.applied, now.applied)]
+        let same_term = now.term == before.term;
+        if now.term >= before.term
+            && now.commit >= before.commit
+            && now.applied >= before.applied
+            && (!same_term || now.vote == before.vote || before.vote == 0)
         {
-            if now < before {
-                return Err(format!("{what} of replica {} fell from {before} to {now}", replica.id));
-            }
+            return Ok(());
         }
-        if now.term == before.term && before.vote != 0 && now.vote != before.vote {
-            return Err(format!("replica {} changed its vote in term {} from {} to {}", replica.id, now.term, before.vote, now.vote));
+        Err(went_back(replica.id, before, now))
+    }
+}
+
+#[cold]
+fn went_back(id: u64, before: &ReplicaState, now: &ReplicaState) -> String {
+    let numbers = [
+        ("term", before.term, now.term),
+        ("commit", before.commit, now.commit),
+        ("applied index", before.applied, now.applied),
+    ];
+    match numbers.into_iter().find(|(_, before, now)| now < before) {
+        Some((what, before, now)) => format!("the {what} of replica {id} fell from {before} to {now}"),
+        None => {
+            format!("replica {id} changed its vote in term {} from {} to {}", now.term, before.vote, now.vote)
         }
-        Ok(())
     }
 }

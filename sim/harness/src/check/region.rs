@@ -4,8 +4,9 @@ use raft_proto::eraftpb::Message;
 
 use super::ledger::{Ledger, Pending};
 use super::{
-    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, commit_rule, election_safety, leader_append_only,
-    leader_completeness, log_matching, log_order, monotone, send_implies_durable, state_machine_safety, vote_once,
+    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, commit_rule, election_safety,
+    leader_append_only, leader_completeness, log_matching, log_order, monotone, send_implies_durable,
+    state_machine_safety, vote_once,
 };
 use crate::scenario::ast::Check;
 
@@ -60,7 +61,13 @@ macro_rules! ask {
 }
 
 impl RegionChecks {
-    pub(crate) fn wrote(&mut self, place: usize, seq: u64, write: DiskWrite, now: &ReplicaState) -> Objection {
+    pub(crate) fn wrote(
+        &mut self,
+        place: usize,
+        seq: u64,
+        write: DiskWrite,
+        now: &ReplicaState,
+    ) -> Objection {
         match write {
             DiskWrite::Entry(entry) => {
                 self.ask_entry(place, entry, now)?;

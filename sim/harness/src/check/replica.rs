@@ -62,7 +62,7 @@ pub struct LogEntry {
 /// The terms of a log, as runs of equal terms: small whatever the length of the log.
 ///
 /// By log matching (thesis, section 3.5) index and term determine an entry, so this is all that checks
-/// need of a log once [`super::log_matching`] has seen each entry.
+/// need of a log once `log-matching` has seen each entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogTerms {
     /// The index before the first entry, and the term there.

@@ -22,10 +22,12 @@ pub(crate) struct SendImpliesDurable;
 impl Invariant for SendImpliesDurable {
     const NAME: Check = Check::SendImpliesDurable;
 
+    #[inline]
     fn sent(&mut self, replica: &Replica, message: &Message) -> Verdict {
         let kind = message.msg_type();
         // A pre-vote speaks of a term that nobody has entered yet.
-        let pre_vote = matches!(kind, MessageType::MsgRequestPreVote | MessageType::MsgRequestPreVoteResponse);
+        let pre_vote =
+            matches!(kind, MessageType::MsgRequestPreVote | MessageType::MsgRequestPreVoteResponse);
         if message.term > replica.durable.term && !pre_vote {
             return Err(format!(
                 "replica {} sends {} in term {}, but only term {} is durable",

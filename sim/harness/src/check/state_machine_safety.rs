@@ -37,7 +37,8 @@ impl StateMachineSafety {
         if index > commit || term.is_some_and(|term| replica.visible.term_at(index) == Some(term)) {
             return Ok(());
         }
-        let what = term.map_or("removes it".to_owned(), |term| format!("writes an entry of term {term} there"));
+        let what =
+            term.map_or("removes it".to_owned(), |term| format!("writes an entry of term {term} there"));
         Err(format!("replica {} has committed index {index} and {what}; its commit is {commit}", replica.id))
     }
 }
@@ -45,6 +46,7 @@ impl StateMachineSafety {
 impl Invariant for StateMachineSafety {
     const NAME: Check = Check::StateMachineSafety;
 
+    #[inline]
     fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: &ReplicaState) -> Verdict {
         StateMachineSafety::unchanged(replica, entry.index, Some(entry.term))
     }
@@ -57,6 +59,7 @@ impl Invariant for StateMachineSafety {
         StateMachineSafety::check(ledger, replica, now)
     }
 
+    #[inline]
     fn changed(
         &mut self,
         ledger: &Ledger,

@@ -13,7 +13,10 @@ impl Invariant for VoteOnce {
     fn hard_state_durable(&mut self, replica: &Replica, hard: HardState) -> Verdict {
         let before = replica.durable;
         if hard.term < before.term {
-            return Err(format!("the durable term of replica {} fell from {} to {}", replica.id, before.term, hard.term));
+            return Err(format!(
+                "the durable term of replica {} fell from {} to {}",
+                replica.id, before.term, hard.term
+            ));
         }
         if hard.term == before.term && before.vote != 0 && hard.vote != before.vote {
             return Err(format!(

@@ -88,7 +88,7 @@ pub struct Run {
     draws: Stream,
     /// The follower that a step drew.
     drawn: Option<(usize, u64)>,
-    /// The watch's change counter when the condition was last looked at.
+    /// What the watch had counted when the condition was last looked at.
     looked: Option<u64>,
     /// The last time at which virtual time moved, and the events handled since.
     still: (Time, u64),
@@ -185,9 +185,14 @@ impl Run {
             }
             Phase::Waiting { condition, deadline } => {
                 let deadline = *deadline;
-                // Filters count without a replica changing.
-                let always = matches!(condition, Condition::Acted { .. });
-                if self.is_due_for_a_look() || always {
+                let watch = self.world.observer();
+                let due = match condition {
+                    Condition::Acked { .. } | Condition::Load => self.is_due_for_a_look(watch.answers()),
+                    // Filters act without a replica changing.
+                    Condition::Acted { .. } => true,
+                    _ => self.is_due_for_a_look(watch.changes()),
+                };
+                if due {
                     let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
                     let condition = condition.clone();
                     if self.holds(&condition)? {
@@ -212,7 +217,8 @@ impl Run {
             }
             Phase::Healing { deadline } => {
                 let deadline = *deadline;
-                if self.is_due_for_a_look() && self.unhealed().is_none() {
+                let watch = self.world.observer();
+                if self.is_due_for_a_look(watch.changes() + watch.answers()) && self.unhealed().is_none() {
                     return self.closing_checks();
                 }
                 if self.event_by(deadline)? {
@@ -259,10 +265,9 @@ impl Run {
         Ok(())
     }
 
-    /// Whether anything changed since the condition was last looked at.
-    fn is_due_for_a_look(&mut self) -> bool {
-        let changes = Some(self.world.observer().changes());
-        std::mem::replace(&mut self.looked, changes) != changes
+    /// Whether the count of what a condition depends on has moved since it was last looked at.
+    fn is_due_for_a_look(&mut self, count: u64) -> bool {
+        self.looked.replace(count) != Some(count)
     }
 
     /// The step is done.

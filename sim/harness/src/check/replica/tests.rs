@@ -8,11 +8,21 @@ use super::*;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Put { index: u64, term: u64 },
-    Truncate { index: u64 },
+    Put {
+        index: u64,
+        term: u64,
+    },
+    Truncate {
+        index: u64,
+    },
     /// So many entries after the start of the log.
-    Compact { entries: u64 },
-    Snapshot { index: u64, term: u64 },
+    Compact {
+        entries: u64,
+    },
+    Snapshot {
+        index: u64,
+        term: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

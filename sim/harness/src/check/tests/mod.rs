@@ -1,0 +1,316 @@
+//! Each check against the shortest story that breaks it, and against the nearest one that does not.
+//!
+//! A story is told by [`Cluster`]: each verb is one event of one replica, and becomes the facts that an
+//! adapter would tell. Every replica starts with a durable log after index 5 of term 5, as a new region
+//! does. A story that goes wrong goes wrong at its last event: until then all checks hold.
+
+mod commit_rule;
+mod election_safety;
+mod leader_append_only;
+mod leader_completeness;
+mod log_matching;
+mod log_order;
+mod monotone;
+mod region;
+mod send_implies_durable;
+mod state_machine_safety;
+mod vote_once;
+
+use std::ops::RangeInclusive;
+
+use raft_proto::eraftpb::{Message, MessageType};
+use raftsim_kernel::{NodeId, Time};
+
+use super::*;
+
+const START: (u64, u64) = (5, 5);
+
+/// What a test knows of one replica: the truth that the checks are told of.
+#[derive(Clone, Debug)]
+struct Machine {
+    state: ReplicaState,
+    voters: Vec<u64>,
+    /// Number of the last write.
+    written: u64,
+    visible: OnDisk,
+    durable: OnDisk,
+    /// What the disk would hold after each write that is not durable.
+    pending: Vec<(u64, OnDisk)>,
+}
+
+/// A cluster in a story.
+#[derive(Clone, Debug)]
+struct Cluster {
+    checks: Checks,
+    machines: Vec<Machine>,
+    /// Who acts in the event under way.
+    actor: u64,
+}
+
+impl Cluster {
+    /// Replicas 1 to `size`, up.
+    fn of(size: u64) -> Cluster {
+        let log = LogTerms::starting_after(START.0, START.1);
+        let disk = OnDisk { hard: HardState { term: START.1, vote: 0 }, log, applied: START.0 };
+        let state = ReplicaState {
+            term: START.1,
+            vote: 0,
+            role: Role::Follower,
+            leader: 0,
+            commit: START.0,
+            applied: START.0,
+            truncated: START.0,
+            last: START.0,
+        };
+        let machine = Machine {
+            state,
+            voters: (1..=size).collect(),
+            written: 0,
+            visible: disk.clone(),
+            durable: disk.clone(),
+            pending: Vec::new(),
+        };
+        let mut cluster = Cluster { checks: Checks::default(), machines: Vec::new(), actor: 1 };
+        for id in 1..=size {
+            cluster.machines.push(machine.clone());
+            cluster.facts(id).reset(disk.clone());
+            cluster = cluster.boots(id);
+        }
+        cluster
+    }
+
+    // Roles.
+
+    /// Enters `term` as a follower. What it must remember is durable at once.
+    fn enters(self, id: u64, term: u64) -> Cluster {
+        self.votes(id, term, 0)
+    }
+
+    /// Enters `term` and votes, durably.
+    fn votes(mut self, id: u64, term: u64, vote: u64) -> Cluster {
+        self.machine(id).state.role = Role::Follower;
+        self.remembers(id, term, vote).syncs(id)
+    }
+
+    /// Takes office in `term`, having voted for itself.
+    fn leads(self, id: u64, term: u64) -> Cluster {
+        self.votes(id, term, id).state(id, |state| state.role = Role::Leader)
+    }
+
+    /// Writes a term and vote, and syncs nothing.
+    fn remembers(mut self, id: u64, term: u64, vote: u64) -> Cluster {
+        self.machine(id).visible.hard = HardState { term, vote };
+        self.machine(id).state.term = term;
+        self.machine(id).state.vote = vote;
+        self.event(id, &[DiskWrite::Hard(HardState { term, vote })])
+    }
+
+    // The log.
+
+    /// Writes entries of one term, and syncs nothing. Equal places hold equal entries.
+    fn writes(mut self, id: u64, indices: RangeInclusive<u64>, term: u64) -> Cluster {
+        let entry = |index| LogEntry { index, term, digest: index << 32 | term };
+        let writes: Vec<DiskWrite> = indices.map(|index| DiskWrite::Entry(entry(index))).collect();
+        for write in &writes {
+            if let DiskWrite::Entry(entry) = write {
+                self.machine(id).visible.log.put(entry.index, term);
+            }
+        }
+        self.machine(id).state.last = self.machine(id).visible.log.last();
+        self.event(id, &writes)
+    }
+
+    /// Writes an entry that says something else than [`writes`](Self::writes) would have it.
+    fn writes_something_else(mut self, id: u64, index: u64, term: u64) -> Cluster {
+        self.machine(id).visible.log.put(index, term);
+        self.machine(id).state.last = index;
+        self.event(id, &[DiskWrite::Entry(LogEntry { index, term, digest: 0 })])
+    }
+
+    /// Has entries, durably.
+    fn has(self, id: u64, indices: RangeInclusive<u64>, term: u64) -> Cluster {
+        self.writes(id, indices, term).syncs(id)
+    }
+
+    /// Removes its entries from `index` on, and syncs nothing.
+    fn removes(mut self, id: u64, index: u64) -> Cluster {
+        let removed = index..=self.machine(id).visible.log.last();
+        self.machine(id).visible.log.truncate(index);
+        self.machine(id).state.last = self.machine(id).visible.log.last();
+        let writes: Vec<DiskWrite> = removed.map(DiskWrite::Remove).collect();
+        self.event(id, &writes)
+    }
+
+    /// Its log starts after `index` now, where the term is `term`: by compaction, or by a snapshot if it
+    /// has no such entry. What it had before is removed.
+    fn starts_after(mut self, id: u64, index: u64, term: u64) -> Cluster {
+        let machine = self.machine(id);
+        let removed = machine.state.truncated + 1..=index;
+        machine.visible.log.start_after(index, term);
+        machine.visible.applied = machine.visible.applied.max(index);
+        let state = &mut machine.state;
+        state.truncated = index;
+        state.last = machine.visible.log.last();
+        state.commit = state.commit.max(index);
+        state.applied = state.applied.max(index);
+        let removed = removed.map(DiskWrite::Remove);
+        let writes: Vec<DiskWrite> =
+            std::iter::once(DiskWrite::Start { index, term }).chain(removed).collect();
+        self.event(id, &writes)
+    }
+
+    /// All that it wrote is durable.
+    fn syncs(mut self, id: u64) -> Cluster {
+        let written = self.machine(id).written;
+        self.syncs_up_to(id, written)
+    }
+
+    /// Its first `write` writes are durable.
+    fn syncs_up_to(mut self, id: u64, write: u64) -> Cluster {
+        self.act(id);
+        let machine = self.machine(id);
+        while machine.pending.first().is_some_and(|(seq, _)| *seq <= write) {
+            machine.durable = machine.pending.remove(0).1;
+        }
+        self.facts(id).synced(write);
+        self
+    }
+
+    // Progress.
+
+    /// Commits and applies up to `index`.
+    fn commits(self, id: u64, index: u64) -> Cluster {
+        self.state(id, |state| (state.commit, state.applied) = (index, index))
+    }
+
+    /// Its state is another one.
+    fn state(mut self, id: u64, change: impl FnOnce(&mut ReplicaState)) -> Cluster {
+        change(&mut self.machine(id).state);
+        self.event(id, &[])
+    }
+
+    /// It counts other voters, and has committed up to `index`, after the same event.
+    fn applies_voters(mut self, id: u64, voters: &[u64], index: u64) -> Cluster {
+        self.machine(id).voters = voters.to_vec();
+        self.commits(id, index)
+    }
+
+    // Messages.
+
+    /// Sends a message of its term.
+    fn sends(self, id: u64, kind: MessageType, to: u64, index: u64) -> Cluster {
+        let term = self.machines[id as usize - 1].state.term;
+        self.sends_of_term(id, term, kind, to, index)
+    }
+
+    /// Sends a message that waited since `term`.
+    fn sends_of_term(mut self, id: u64, term: u64, kind: MessageType, to: u64, index: u64) -> Cluster {
+        self.act(id);
+        let message = Message { msg_type: kind as i32, from: id, to, term, index, ..Message::default() };
+        self.facts(id).sent(&message);
+        self
+    }
+
+    /// Refuses what it was asked, in its term.
+    fn refuses(mut self, id: u64, kind: MessageType, to: u64) -> Cluster {
+        self.act(id);
+        let term = self.machine(id).state.term;
+        let reject = true;
+        let message = Message { msg_type: kind as i32, from: id, to, term, reject, ..Message::default() };
+        self.facts(id).sent(&message);
+        self
+    }
+
+    // Crashes.
+
+    /// Loses all that is not durable.
+    fn crashes(mut self, id: u64) -> Cluster {
+        let durable = self.machine(id).durable.clone();
+        self.crashes_with(id, durable)
+    }
+
+    /// Loses nothing, durable or not.
+    fn crashes_and_keeps_all(mut self, id: u64) -> Cluster {
+        let visible = self.machine(id).visible.clone();
+        self.crashes_with(id, visible)
+    }
+
+    fn crashes_with(mut self, id: u64, disk: OnDisk) -> Cluster {
+        self.act(id);
+        let machine = self.machine(id);
+        machine.pending.clear();
+        (machine.visible, machine.durable) = (disk.clone(), disk.clone());
+        let HardState { term, vote } = disk.hard;
+        let applied = disk.applied.max(disk.log.truncated());
+        machine.state = ReplicaState {
+            term,
+            vote,
+            role: Role::Follower,
+            leader: 0,
+            commit: applied,
+            applied,
+            truncated: disk.log.truncated(),
+            last: disk.log.last(),
+        };
+        self.facts(id).reset(disk);
+        self
+    }
+
+    /// Comes up with what is on its disk.
+    fn boots(self, id: u64) -> Cluster {
+        self.event(id, &[])
+    }
+
+    // Verdicts.
+
+    /// All checks hold.
+    #[track_caller]
+    fn holds(self) {
+        assert_eq!(self.checks.violation(), None);
+    }
+
+    /// The last event broke this check, for a reason that says so.
+    #[track_caller]
+    fn breaks(self, check: Check, reason: &str) {
+        let violation = self.checks.violation().expect("a check does not hold");
+        assert_eq!(violation.check, check, "{violation}");
+        assert_eq!(violation.store, Some(self.actor));
+        assert!(violation.message.contains(reason), "{:?} does not say {reason:?}", violation.message);
+    }
+
+    // Facts.
+
+    fn machine(&mut self, id: u64) -> &mut Machine {
+        &mut self.machines[id as usize - 1]
+    }
+
+    fn facts(&mut self, id: u64) -> Facts<'_> {
+        let node = NodeId(u32::try_from(id - 1).unwrap());
+        self.checks.at(Site { time: Time(1), node, region: 1, replica: id })
+    }
+
+    /// Somebody acts: all was well before.
+    #[track_caller]
+    fn act(&mut self, id: u64) {
+        assert_eq!(self.checks.violation(), None, "before replica {id} acts");
+        self.actor = id;
+    }
+
+    /// An event in which a replica wrote this batch and came to its present state.
+    fn event(mut self, id: u64, batch: &[DiskWrite]) -> Cluster {
+        self.act(id);
+        let machine = self.machine(id);
+        machine.visible.applied = machine.visible.applied.max(machine.state.applied);
+        if !batch.is_empty() {
+            machine.written += 1;
+            machine.pending.push((machine.written, machine.visible.clone()));
+        }
+        let (state, voters, written) = (machine.state, machine.voters.clone(), machine.written);
+        let mut facts = self.facts(id);
+        for write in batch {
+            facts.wrote(written, *write, &state);
+        }
+        facts.state(&state, &voters);
+        self
+    }
+}

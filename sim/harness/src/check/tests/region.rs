@@ -1,0 +1,69 @@
+//! What holds for all checks: which fact goes where, and what a clone shares.
+
+use super::*;
+
+#[test]
+fn a_violation_says_where_and_ends_the_judging() {
+    let mut cluster = Cluster::of(3).leads(1, 6).leads(2, 6);
+    let first = cluster.checks.violation().cloned().expect("two leaders");
+    assert_eq!((first.time, first.store, first.region), (Time(1), Some(2), Some(1)));
+    let state = ReplicaState { role: Role::Leader, ..cluster.machine(3).state };
+    cluster.facts(3).state(&ReplicaState { term: 6, ..state }, &[1, 2, 3]);
+    assert_eq!(cluster.checks.violation(), Some(&first));
+}
+
+#[test]
+fn regions_are_judged_apart() {
+    let mut cluster = Cluster::of(3).leads(1, 6);
+    let state = ReplicaState { term: 6, vote: 2, role: Role::Leader, ..cluster.machine(2).state };
+    let mut site = Site { time: Time(1), node: NodeId(1), region: 2, replica: 2 };
+    for region in [2, 3, 2] {
+        site.region = region;
+        let mut facts = cluster.checks.at(site);
+        facts.wrote(1, DiskWrite::Start { index: START.0, term: START.1 }, &state);
+        facts.state(&state, &[2]);
+        assert_eq!(facts.last_state(), Some(&state));
+    }
+    assert_eq!(cluster.checks.violation(), None);
+    // Back to the first region, which remembers its leader.
+    assert_eq!((cluster.checks.committed(1), cluster.checks.committed(3)), (5, 5));
+    cluster.leads(3, 6).breaks(Check::ElectionSafety, "replicas 1 and 3");
+}
+
+#[test]
+fn a_clone_has_a_future_of_its_own() {
+    let cluster = Cluster::of(3).leads(1, 6);
+    cluster.clone().leads(2, 6).breaks(Check::ElectionSafety, "term 6");
+    cluster.leads(2, 7).holds();
+}
+
+#[test]
+fn the_highest_commit_is_known() {
+    let cluster = Cluster::of(3).leads(1, 6).has(1, 6..=9, 6).enters(2, 6).has(2, 6..=9, 6);
+    let cluster = cluster.commits(1, 8).crashes(1).boots(1);
+    assert_eq!(cluster.checks.committed(1), 8);
+    assert_eq!(cluster.checks.committed(2), 0);
+}
+
+/// A long history of terms, compared at every index in the end.
+#[test]
+fn the_committed_log_is_remembered_whole() {
+    let mut cluster = Cluster::of(1);
+    let mut terms = Vec::new();
+    for term in 6..60 {
+        let last = START.0 + terms.len() as u64;
+        cluster = cluster.leads(1, term).has(1, last + 1..=last + term % 4 + 1, term);
+        terms.extend(std::iter::repeat_n(term, (term % 4 + 1) as usize));
+        cluster = cluster.commits(1, START.0 + terms.len() as u64);
+    }
+    let committed = &cluster.checks.region(1).expect("judged").ledger.committed;
+    for (index, term) in (START.0 + 1..).zip(&terms) {
+        assert_eq!(committed.term_at(index), Some(*term));
+    }
+    assert_eq!(committed.term_at(START.0), Some(START.1));
+    assert_eq!(committed.term_at(START.0 + terms.len() as u64 + 1), None);
+    for term in 7..60 {
+        let last = START.0 + terms.partition_point(|of| *of < term) as u64;
+        assert_eq!(committed.before_term(term), Some((last, term - 1)));
+    }
+}
