@@ -78,7 +78,9 @@ fn clone(c: &mut Criterion) {
     );
     let mut run = Run::new(scenario, 1, Options::default());
     run.finish();
-    c.bench_function("clone of 5 stores with 10000 keys", |b| b.iter_batched(|| (), |()| run.clone(), BatchSize::SmallInput));
+    c.bench_function("clone of 5 stores with 10000 keys", |b| {
+        b.iter_batched(|| (), |()| run.clone(), BatchSize::SmallInput)
+    });
 }
 
 criterion_group!(benches, throughput, idle, short_run, clone);

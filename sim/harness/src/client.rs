@@ -13,8 +13,8 @@ use bytes::Bytes;
 use raft_proto::errorpb::error::Reason;
 use raft_proto::metapb::Region;
 use raft_proto::raft_cmdpb::{
-    AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest, RaftCmdResponse,
-    RaftRequestHeader, Request as Command, ScanRequest, request, response,
+    AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest,
+    RaftCmdResponse, RaftRequestHeader, Request as Command, ScanRequest, request, response,
 };
 use raftsim_kernel::{Context, Duration, Stream, Time};
 
@@ -215,7 +215,9 @@ impl ClientNode {
     /// Every reason below means that the command was never proposed, or that its place in the log went to another.
     fn on_error(&mut self, reason: Option<&Reason>, now: Time) {
         match reason {
-            Some(Reason::NotLeader(e)) => self.retry(Outcome::Failed, e.leader.map(|peer| peer.store_id), now),
+            Some(Reason::NotLeader(e)) => {
+                self.retry(Outcome::Failed, e.leader.map(|peer| peer.store_id), now)
+            }
             Some(Reason::EpochNotMatch(e)) => {
                 if let Some(region) = e.current_regions.iter().find(|region| region.id == self.region.id) {
                     self.region = region.clone();
@@ -223,7 +225,10 @@ impl ClientNode {
                 self.retry(Outcome::Failed, None, now);
             }
             Some(
-                Reason::RegionNotFound(_) | Reason::KeyNotInRegion(_) | Reason::StaleCommand(_) | Reason::StoreNotMatch(_),
+                Reason::RegionNotFound(_)
+                | Reason::KeyNotInRegion(_)
+                | Reason::StaleCommand(_)
+                | Reason::StoreNotMatch(_),
             ) => self.retry(Outcome::Failed, None, now),
             None => self.retry(Outcome::Unknown, None, now),
         }
@@ -279,8 +284,11 @@ impl ClientNode {
             region_epoch: self.region.region_epoch,
             term: 0,
         };
-        let request =
-            RaftCmdRequest { header: Some(header), requests: vec![command(&job.request)], admin_request: None };
+        let request = RaftCmdRequest {
+            header: Some(header),
+            requests: vec![command(&job.request)],
+            admin_request: None,
+        };
         cx.send(node_of(store), Wire::Request { id, request: Box::new(request) });
     }
 
@@ -315,7 +323,8 @@ impl Workload {
             3 => Request::Delete { key },
             4 => {
                 // Half of them expect what a fresh key has, so that some succeed.
-                let expected = random.chance(raftsim_kernel::Ppm::percent(50)).then(|| self.value_before(client));
+                let expected =
+                    random.chance(raftsim_kernel::Ppm::percent(50)).then(|| self.value_before(client));
                 Request::CompareAndSet { key, expected, value: self.value(client) }
             }
             _ => Request::Scan { start: Bytes::from_static(b"k"), end: Bytes::from_static(b"l"), limit: 0 },
@@ -374,7 +383,9 @@ fn outcome(result: Option<&response::Result>) -> Option<Outcome> {
         R::Get(r) => Outcome::Value(r.value.clone()),
         R::Put(_) | R::Delete(_) | R::Append(_) => Outcome::Done,
         R::CompareAndSet(r) => Outcome::Cas { succeeded: r.succeeded, previous: r.previous.clone() },
-        R::Scan(r) => Outcome::Pairs(r.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect()),
+        R::Scan(r) => {
+            Outcome::Pairs(r.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect())
+        }
         R::Snap(_) => return None,
     })
 }

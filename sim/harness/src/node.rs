@@ -62,7 +62,8 @@ impl Process for Node {
             (Node::Store(store), Wire::Raft(message)) => store.on_raft_message(*message, cx),
             (Node::Store(store), Wire::Request { id, request }) => store.on_request(from, id, *request, cx),
             (Node::Client(client), Wire::Reply { id, response }) => client.on_reply(id, &response, cx),
-            (Node::Store(_), Wire::Reply { .. }) | (Node::Client(_), Wire::Raft(_) | Wire::Request { .. }) => {}
+            (Node::Store(_), Wire::Reply { .. })
+            | (Node::Client(_), Wire::Raft(_) | Wire::Request { .. }) => {}
         }
     }
 

@@ -117,7 +117,12 @@ impl Record {
     }
 
     pub(crate) fn state(
-        &mut self, time: Time, node: NodeId, _region: u64, before: Option<&ReplicaState>, now: &ReplicaState,
+        &mut self,
+        time: Time,
+        node: NodeId,
+        _region: u64,
+        before: Option<&ReplicaState>,
+        now: &ReplicaState,
     ) {
         let place = self.place(node);
         let role = |s: &ReplicaState| (s.role, s.term, s.leader);
@@ -139,7 +144,9 @@ impl Record {
             _ => {
                 let text = match cause {
                     Cause::Start => "boots".to_owned(),
-                    Cause::Message { from, message } => format!("<{} {}", self.name(*from), describe(message)),
+                    Cause::Message { from, message } => {
+                        format!("<{} {}", self.name(*from), describe(message))
+                    }
                     Cause::Timer { .. } => "timer".to_owned(),
                     Cause::Synced { db, up_to } => {
                         format!("synced {} to {up_to}", if *db == RAFT_DB { "raft" } else { "kv" })
@@ -232,9 +239,9 @@ fn describe_response(response: &RaftCmdResponse) -> String {
     match error(response) {
         None => "ok".to_owned(),
         Some(error) => match &error.reason {
-            Some(Reason::NotLeader(e)) => {
-                e.leader.map_or("not leader".to_owned(), |leader| format!("not leader, try {}", leader.store_id))
-            }
+            Some(Reason::NotLeader(e)) => e
+                .leader
+                .map_or("not leader".to_owned(), |leader| format!("not leader, try {}", leader.store_id)),
             Some(Reason::RegionNotFound(_)) => "region not found".to_owned(),
             Some(Reason::KeyNotInRegion(_)) => "key not in region".to_owned(),
             Some(Reason::EpochNotMatch(_)) => "epoch not match".to_owned(),

@@ -5,7 +5,9 @@ use raft_proto::metapb::Region;
 use raft_proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse};
 use raft_proto::raft_serverpb::RaftMessage;
 use raftsim_kernel::{Context, DbId, Duration, NodeId};
-use raftstore::{Config, Db, Engine, EngineError, Replies, RequestId, Store, StoreError, Transport, WriteBatch, WriteSeq};
+use raftstore::{
+    Config, Db, Engine, EngineError, Replies, RequestId, Store, StoreError, Transport, WriteBatch, WriteSeq,
+};
 
 use crate::message::Wire;
 
@@ -82,7 +84,13 @@ impl StoreNode {
         self.with(cx, |store, env, now| store.on_raft_message(env, now, message));
     }
 
-    pub(crate) fn on_request(&mut self, from: NodeId, id: u64, request: RaftCmdRequest, cx: &mut Context<'_, Wire>) {
+    pub(crate) fn on_request(
+        &mut self,
+        from: NodeId,
+        id: u64,
+        request: RaftCmdRequest,
+        cx: &mut Context<'_, Wire>,
+    ) {
         let id = RequestId(u64::from(from.0) << 48 | id);
         self.with(cx, |store, env, now| store.on_request(env, now, id, request));
     }
@@ -135,7 +143,11 @@ impl Engine for SimEnv<'_, '_> {
     }
 
     fn scan(
-        &self, db: Db, start: &[u8], end: &[u8], visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError> {
         for (key, value) in self.cx.disk_ref().range(db_id(db), start, Some(end)) {
             if !visit(key, value) {

@@ -132,8 +132,17 @@ fn operate() -> impl Strategy<Value = Action> {
         Just(Issuer::Scenario { within: DEFAULT_WITHIN }),
         (1..=1_000u32).prop_map(Issuer::Client),
     ];
-    (operation, issuer, option::of(store()))
-        .prop_map(|(operation, issuer, via)| Action::Operate(Operate { operation, issuer, via }))
+    (operation, issuer, option::of(store())).prop_map(|(mut operation, issuer, via)| {
+        // Only the scenario's own operations can assert their answer.
+        if let Issuer::Client(_) = issuer {
+            match &mut operation {
+                Operation::Get { answer, .. } => *answer = None,
+                Operation::Cas { succeeds, .. } => *succeeds = None,
+                _ => {}
+            }
+        }
+        Action::Operate(Operate { operation, issuer, via })
+    })
 }
 
 fn scan_range() -> impl Strategy<Value = ScanRange> {

@@ -24,8 +24,12 @@ impl Run {
         self.note("all faults end".to_owned());
         self.world.remove_filter(None);
         self.world.network_mut().mend_all();
-        let healthy =
-            NetworkConfig { loss: Ppm::ZERO, duplicate: Ppm::ZERO, reorder: Ppm::ZERO, ..self.scenario.network.clone() };
+        let healthy = NetworkConfig {
+            loss: Ppm::ZERO,
+            duplicate: Ppm::ZERO,
+            reorder: Ppm::ZERO,
+            ..self.scenario.network.clone()
+        };
         self.set_network(&healthy);
         for client in 0..clients_of(&self.scenario) {
             let node = self.client_node(client);
@@ -86,7 +90,9 @@ impl Run {
         let Some(leader) = self.leader() else { return };
         let examiner = clients_of(&self.scenario);
         let mut keys: Vec<Bytes> = Vec::new();
-        keys.extend(self.world.observer().history().records().filter_map(|record| record.request.key().cloned()));
+        keys.extend(
+            self.world.observer().history().records().filter_map(|record| record.request.key().cloned()),
+        );
         keys.sort_unstable();
         keys.dedup();
         let now = self.world.now();

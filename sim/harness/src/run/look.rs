@@ -8,7 +8,9 @@ use super::steps::{answers, show, show_answer};
 use super::{FIRST_REGION, Run};
 use crate::check::{ReplicaState, Role};
 use crate::report::Finding;
-use crate::scenario::ast::{Action, DEFAULT_WITHIN, Step, Check, Compares, Condition, Expectation, Gauge, Leader, Target};
+use crate::scenario::ast::{
+    Action, Check, Compares, Condition, DEFAULT_WITHIN, Expectation, Gauge, Leader, Step, Target,
+};
 use crate::store_node::{KV_DB, node_of};
 
 impl Run {
@@ -46,7 +48,9 @@ impl Run {
         let wrong = match expectation {
             Expectation::Leader(which) => {
                 let leader = self.leader();
-                (!self.has_leader(which)?).then(|| leader.map_or("no store leads".to_owned(), |store| format!("store {store} leads")))
+                (!self.has_leader(which)?).then(|| {
+                    leader.map_or("no store leads".to_owned(), |store| format!("store {store} leads"))
+                })
             }
             Expectation::NoLeader => self.leader().map(|store| format!("store {store} leads")),
             Expectation::ReplicasEqual => self.replicas_differ(),
@@ -68,11 +72,15 @@ impl Run {
                     Compares::Below(n) => value >= *n,
                 };
                 let gauges = self.gauges(*gauge, on.as_ref())?;
-                gauges.into_iter().find(|(_, value)| wrong(*value)).map(|(store, value)| format!("{gauge} of store {store} is {value}"))
+                gauges
+                    .into_iter()
+                    .find(|(_, value)| wrong(*value))
+                    .map(|(store, value)| format!("{gauge} of store {store} is {value}"))
             }
             Expectation::Role { on, is } => {
                 let stores = self.stores(std::slice::from_ref(on))?;
-                let wrong = stores.into_iter().find(|store| self.state(*store).is_none_or(|state| state.role != *is));
+                let wrong =
+                    stores.into_iter().find(|store| self.state(*store).is_none_or(|state| state.role != *is));
                 wrong.map(|store| match self.state(store) {
                     Some(state) => format!("store {store} is {}, expected {is}", state.role),
                     None => format!("store {store} is down, expected {is}"),
@@ -90,7 +98,8 @@ impl Run {
     fn has_leader(&mut self, which: &Leader) -> Result<bool, Finding> {
         // A name like "leader" in `on` needs one, so look for one first.
         let Some(leader) = self.leader() else { return Ok(false) };
-        let is = |stores: Option<Vec<u64>>, otherwise| stores.map_or(otherwise, |stores| stores.contains(&leader));
+        let is =
+            |stores: Option<Vec<u64>>, otherwise| stores.map_or(otherwise, |stores| stores.contains(&leader));
         let on = which.on.as_ref().map(|on| self.stores(std::slice::from_ref(on))).transpose()?;
         let not = which.not.as_ref().map(|not| self.stores(std::slice::from_ref(not))).transpose()?;
         Ok(is(on, true) && !is(not, false))
@@ -125,11 +134,15 @@ impl Run {
             Gauge::AppliedIndex => state.applied,
         };
         let Some(on) = on else {
-            let highest = self.states().map(|(store, state)| (store, value(&state))).max_by_key(|(_, value)| *value);
+            let highest =
+                self.states().map(|(store, state)| (store, value(&state))).max_by_key(|(_, value)| *value);
             return Ok(vec![highest.unwrap_or((0, 0))]);
         };
         let stores = self.stores(std::slice::from_ref(on))?;
-        Ok(stores.into_iter().map(|store| (store, self.state(store).map_or(0, |state| value(&state)))).collect())
+        Ok(stores
+            .into_iter()
+            .map(|store| (store, self.state(store).map_or(0, |state| value(&state))))
+            .collect())
     }
 
     /// What the store that has applied the most holds at a key.

@@ -212,7 +212,9 @@ impl Run {
                     self.check_answer()?;
                     self.next_step();
                 } else if self.event_by(deadline)? {
-                    return Err(self.finding(Check::Wait, "the operation was not answered in time".to_owned()));
+                    return Err(
+                        self.finding(Check::Wait, "the operation was not answered in time".to_owned())
+                    );
                 }
             }
             Phase::Healing { deadline } => {
@@ -340,7 +342,8 @@ impl Run {
             heartbeat_ticks: scenario.raft.heartbeat_ticks,
             max_size_per_message: scenario.raft.max_message_size.get(),
             max_inflight_messages: scenario.raft.max_inflight as usize,
-            kv_sync_interval_ticks: (scenario.raftstore.kv_sync_interval.0 / scenario.raft.tick.0.max(1)).max(1),
+            kv_sync_interval_ticks: (scenario.raftstore.kv_sync_interval.0 / scenario.raft.tick.0.max(1))
+                .max(1),
             ..Config::new(store)
         };
         let node = StoreNode::new(config, self.region.clone());
@@ -422,7 +425,10 @@ impl Run {
         let node = self.world.process(node_of(store)).and_then(Node::store);
         StoreSummary {
             store,
-            state: node.and_then(StoreNode::store).and_then(|store| store.peer(FIRST_REGION)).map(replica_state),
+            state: node
+                .and_then(StoreNode::store)
+                .and_then(|store| store.peer(FIRST_REGION))
+                .map(replica_state),
             failure: node.and_then(StoreNode::failure),
         }
     }

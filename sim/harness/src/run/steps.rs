@@ -10,8 +10,8 @@ use crate::message::{REQUEST_BIT, kind_bits};
 use crate::node::NodeInput;
 use crate::report::Finding;
 use crate::scenario::ast::{
-    Action, Answer, Check, Effect, Endpoint, Filter, FilterRef, Heal, Issuer, Load, Losing, NetworkChange, Operate,
-    Operation, ScanRange, Step, Target,
+    Action, Answer, Check, Effect, Endpoint, Filter, FilterRef, Heal, Issuer, Load, Losing, NetworkChange,
+    Operate, Operation, ScanRange, Step, Target,
 };
 use crate::store_node::node_of;
 
@@ -32,7 +32,8 @@ impl Run {
             }
             Action::Wait { condition, within } => {
                 self.looked = None;
-                self.phase = Phase::Waiting { condition: condition.clone(), deadline: self.world.now() + *within };
+                self.phase =
+                    Phase::Waiting { condition: condition.clone(), deadline: self.world.now() + *within };
                 return Ok(());
             }
             Action::Operate(operate) => return self.operate(operate),
@@ -106,7 +107,8 @@ impl Run {
         let Some(outcome) = self.own_client().and_then(|client| client.done().1) else { return Ok(()) };
         let wrong = match (operation, outcome) {
             (Operation::Get { key, answer: Some(answer) }, Outcome::Value(value)) => {
-                (!answers(answer, value.as_ref())).then(|| format!("{key} is {}, expected {}", show(value.as_ref()), show_answer(answer)))
+                (!answers(answer, value.as_ref()))
+                    .then(|| format!("{key} is {}, expected {}", show(value.as_ref()), show_answer(answer)))
             }
             (Operation::Cas { key, succeeds: Some(expected), .. }, Outcome::Cas { succeeded, previous })
                 if expected != succeeded =>
@@ -179,7 +181,11 @@ impl Run {
     }
 
     /// Both ends of a step with `from` and `to`; "others" of one end leaves out only what that end names.
-    fn ends(&mut self, from: Option<&[Endpoint]>, to: Option<&[Endpoint]>) -> Result<(Vec<NodeId>, Vec<NodeId>), Finding> {
+    fn ends(
+        &mut self,
+        from: Option<&[Endpoint]>,
+        to: Option<&[Endpoint]>,
+    ) -> Result<(Vec<NodeId>, Vec<NodeId>), Finding> {
         let others = [Endpoint::Stores(Target::Others)];
         let is_others = |ends: Option<&[Endpoint]>| ends.is_some_and(|ends| ends == others);
         let stores: Vec<NodeId> = (1..=self.scenario.cluster.stores).map(node_of).collect();
@@ -244,7 +250,14 @@ impl Run {
             Effect::Hold => (FilterAction::Hold, kinds),
             Effect::Duplicate { times } => (FilterAction::Duplicate(times), kinds & !REQUEST_BIT),
         };
-        let id = self.world.add_filter(KernelFilter { action, kinds, from, to, skip: filter.skip, count: filter.count });
+        let id = self.world.add_filter(KernelFilter {
+            action,
+            kinds,
+            from,
+            to,
+            skip: filter.skip,
+            count: filter.count,
+        });
         if let Some(name) = &filter.name {
             self.filters.insert(name.clone(), id);
         }

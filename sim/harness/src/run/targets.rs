@@ -64,7 +64,9 @@ impl Run {
         Ok(match target {
             Target::Store(store) => vec![*store],
             // One region holds every key.
-            Target::Leader | Target::LeaderOf(_) => vec![self.leader().ok_or_else(|| self.no_such("a leader", target))?],
+            Target::Leader | Target::LeaderOf(_) => {
+                vec![self.leader().ok_or_else(|| self.no_such("a leader", target))?]
+            }
             Target::Follower => vec![self.draw_follower(target)?],
             Target::Followers => {
                 let leader = self.leader().ok_or_else(|| self.no_such("a leader", target))?;
@@ -90,7 +92,8 @@ impl Run {
         let followers: Vec<u64> =
             self.states().filter(|(store, _)| Some(*store) != leader).map(|(store, _)| store).collect();
         let index = usize::try_from(self.draws.below(followers.len() as u64)).unwrap_or(0);
-        let store = followers.get(index).copied().ok_or_else(|| self.no_such("a running follower", target))?;
+        let store =
+            followers.get(index).copied().ok_or_else(|| self.no_such("a running follower", target))?;
         self.drawn = Some((self.step, store));
         Ok(store)
     }
@@ -114,7 +117,9 @@ impl Run {
         let mut nodes = Vec::new();
         for endpoint in endpoints {
             match endpoint {
-                Endpoint::Stores(target) => nodes.extend(self.resolve(target, &named)?.into_iter().map(node_of)),
+                Endpoint::Stores(target) => {
+                    nodes.extend(self.resolve(target, &named)?.into_iter().map(node_of))
+                }
                 Endpoint::Client(client) => nodes.push(self.client_node(u64::from(*client))),
                 Endpoint::Clients => nodes.extend((0..clients).map(|client| self.client_node(client))),
             }
@@ -135,7 +140,9 @@ impl Run {
             let mut nodes = Vec::new();
             for endpoint in group {
                 match endpoint {
-                    Endpoint::Stores(target) => nodes.extend(self.resolve(target, &named)?.into_iter().map(node_of)),
+                    Endpoint::Stores(target) => {
+                        nodes.extend(self.resolve(target, &named)?.into_iter().map(node_of))
+                    }
                     other => nodes.extend(self.nodes(Some(std::slice::from_ref(other)))?),
                 }
             }

@@ -237,6 +237,7 @@ const EXPECT_GAUGE: &[Field] = &[
     opt("reaches", ANY, "The value to have reached or passed."),
     opt("below", ANY, "The value to stay below."),
 ];
+// Only the scenario's own operations wait for an answer, so only theirs can be asserted.
 const ISSUER: Choice = Choice { keys: &["client", "within"], needed: false };
 const ONE_COMPARISON: &[Choice] = &[Choice { keys: &["is", "reaches", "below"], needed: true }];
 
@@ -250,7 +251,7 @@ pub(super) static FORMS: &[Form] = &[
     form(
         "wait",
         Shape::Literal("applied"),
-        "Until every running replica has applied all that is committed.",
+        "Until every running replica has applied all that is committed; a leader that was just elected has committed nothing yet.",
         WAIT,
     ),
     form("wait", Shape::Literal("replicas-equal"), "Until every running replica holds the same data.", WAIT),
@@ -284,7 +285,7 @@ pub(super) static FORMS: &[Form] = &[
     .choose(&[ISSUER]),
     form("delete", Shape::Keys, "Removes keys.", &[BY_CLIENT, VIA, WITHIN]).choose(&[ISSUER]),
     form("get", Shape::Key, "Reads a key.", &[IS_VALUE, ABSENT, BY_CLIENT, VIA, WITHIN])
-        .choose(&[Choice { keys: &["is", "absent"], needed: false }, ISSUER]),
+        .choose(&[Choice { keys: &["is", "absent", "client"], needed: false }, ISSUER]),
     form(
         "cas",
         Shape::Key,
@@ -298,7 +299,7 @@ pub(super) static FORMS: &[Form] = &[
             WITHIN,
         ],
     )
-    .choose(&[ISSUER]),
+    .choose(&[Choice { keys: &["succeeds", "client"], needed: false }, ISSUER]),
     form(
         "scan",
         Shape::ScanRange,
