@@ -16,7 +16,7 @@ use raft_proto::raft_cmdpb::{
     AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest,
     RaftCmdResponse, RaftRequestHeader, Request as Command, ScanRequest, request, response,
 };
-use raftsim_kernel::{Context, Duration, Stream, Time};
+use raftsim_kernel::{Context, Duration, Ppm, Stream, Time};
 
 use crate::history::{Outcome, Request};
 use crate::message::{Wire, error};
@@ -24,7 +24,7 @@ use crate::scenario::ast::{ClientConfig, Load};
 use crate::store_node::node_of;
 
 /// Something for a client to do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Job {
     /// What to ask for.
     pub request: Request,
@@ -42,11 +42,11 @@ pub enum Report {
 }
 
 /// What comes to a client from outside.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum ClientInput {
     /// One more job.
     Submit(Job),
-    /// Random jobs until the load's end.
+    /// Random jobs until the load's end; after those of the loads before it.
     StartLoad(Load),
     /// The scenario ends: no more random jobs, and every job may go to any store.
     StopLoad,
@@ -66,8 +66,6 @@ struct Workload {
     until: Time,
     /// How many more jobs this client does.
     left: u64,
-    /// Counts the values it made, so that each is told from all others.
-    made: u64,
 }
 
 /// A client.
@@ -85,6 +83,10 @@ pub struct ClientNode {
     attempt: Option<Attempt>,
     retry_at: Option<Time>,
     workload: Option<Workload>,
+    /// Loads that follow, each with this client's share of operations.
+    loads: VecDeque<(Load, u64)>,
+    /// Counts the values it made, so that each is told from all others.
+    made: u64,
     next_id: u64,
     armed: Option<Time>,
     /// What the last event gave the history.
@@ -110,6 +112,8 @@ impl ClientNode {
             attempt: None,
             retry_at: None,
             workload: None,
+            loads: VecDeque::new(),
+            made: 0,
             next_id: 0,
             armed: None,
             reports: Vec::new(),
@@ -127,13 +131,13 @@ impl ClientNode {
     /// Whether it has nothing to do: no job, and no load that would give it one.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.current.is_none() && self.jobs.is_empty() && self.workload.is_none()
+        self.all_acked() && self.load_done()
     }
 
     /// Whether its load is over.
     #[must_use]
     pub fn load_done(&self) -> bool {
-        self.workload.is_none()
+        self.workload.is_none() && self.loads.is_empty()
     }
 
     /// Whether every job handed to it has been answered.
@@ -164,9 +168,10 @@ impl ClientNode {
                     ops / clients + u64::from(self.number <= ops % clients)
                 };
                 let left = load.ops.map_or(u64::MAX, share);
-                self.workload = Some(Workload { until: cx.now() + load.duration, load, left, made: 0 });
+                self.loads.push_back((load, left));
             }
             ClientInput::StopLoad => {
+                self.loads.clear();
                 self.workload = None;
                 self.jobs.iter_mut().chain(&mut self.current).for_each(|job| job.via = None);
             }
@@ -176,8 +181,12 @@ impl ClientNode {
 
     pub(crate) fn on_timer(&mut self, cx: &mut Context<'_, Wire>) {
         self.reports.clear();
-        self.armed = None;
         let now = cx.now();
+        // One that an earlier wake has replaced; to arm another for it would double the timers.
+        if self.armed.is_some_and(|armed| armed > now) {
+            return;
+        }
+        self.armed = None;
         if self.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
             self.attempt = None;
             self.reports.push(Report::Return(Outcome::Unknown));
@@ -293,19 +302,32 @@ impl ClientNode {
     }
 
     fn next_random_job(&mut self, now: Time) -> Option<Job> {
-        let workload = self.workload.as_mut()?;
-        if now >= workload.until || workload.left == 0 {
-            self.workload = None;
-            return None;
+        loop {
+            if self.workload.is_none() {
+                let (load, left) = self.loads.pop_front()?;
+                self.workload = Some(Workload { until: now + load.duration, load, left });
+            }
+            match &mut self.workload {
+                Some(workload) if now < workload.until && workload.left > 0 => {
+                    workload.left -= 1;
+                    let mut draw = Draw { load: &workload.load, client: self.number, made: &mut self.made };
+                    return Some(Job { request: draw.request(&mut self.random), via: None });
+                }
+                _ => self.workload = None,
+            }
         }
-        workload.left -= 1;
-        let request = workload.draw(self.number, &mut self.random);
-        Some(Job { request, via: None })
     }
 }
 
-impl Workload {
-    fn draw(&mut self, client: u64, random: &mut Stream) -> Request {
+/// Makes one random request.
+struct Draw<'a> {
+    load: &'a Load,
+    client: u64,
+    made: &'a mut u64,
+}
+
+impl Draw<'_> {
+    fn request(&mut self, random: &mut Stream) -> Request {
         let mix = &self.load.mix;
         let weights = [mix.put, mix.get, mix.append, mix.delete, mix.cas, mix.scan];
         let total: u64 = weights.iter().map(|w| u64::from(*w)).sum();
@@ -317,15 +339,14 @@ impl Workload {
         }
         let key = self.key(random);
         match kind {
-            0 => Request::Put { key, value: self.value(client) },
+            0 => Request::Put { key, value: self.value() },
             1 => Request::Get { key },
-            2 => Request::Append { key, suffix: self.value(client) },
+            2 => Request::Append { key, suffix: self.value() },
             3 => Request::Delete { key },
             4 => {
                 // Half of them expect what a fresh key has, so that some succeed.
-                let expected =
-                    random.chance(raftsim_kernel::Ppm::percent(50)).then(|| self.value_before(client));
-                Request::CompareAndSet { key, expected, value: self.value(client) }
+                let expected = random.chance(Ppm::percent(50)).then(|| self.numbered(*self.made));
+                Request::CompareAndSet { key, expected, value: self.value() }
             }
             _ => Request::Scan { start: Bytes::from_static(b"k"), end: Bytes::from_static(b"l"), limit: 0 },
         }
@@ -335,18 +356,14 @@ impl Workload {
         format!("k{}", random.below(self.load.keys) + 1).into()
     }
 
-    /// A value that no other call writes, as long as the load wants it.
-    fn value(&mut self, client: u64) -> Bytes {
-        self.made += 1;
-        self.numbered(client, self.made)
+    /// A value that no other call of the run writes, as long as the load wants it.
+    fn value(&mut self) -> Bytes {
+        *self.made += 1;
+        self.numbered(*self.made)
     }
 
-    fn value_before(&self, client: u64) -> Bytes {
-        self.numbered(client, self.made)
-    }
-
-    fn numbered(&self, client: u64, number: u64) -> Bytes {
-        let mut value = format!("{client}.{number};").into_bytes();
+    fn numbered(&self, number: u64) -> Bytes {
+        let mut value = format!("{}.{number};", self.client).into_bytes();
         let length = usize::try_from(self.load.value_size.get()).unwrap_or(usize::MAX).max(value.len());
         value.resize(length, b'.');
         value.into()

@@ -21,7 +21,7 @@ use crate::linearizability::{Action, CasOutcome, Operation};
 pub struct OpId(pub u64);
 
 /// What a client asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// The value of a key.
     Get {
@@ -240,7 +240,8 @@ impl Record {
         let action = match (&self.request, outcome) {
             (_, Some(Outcome::Failed)) => return,
             (Request::Scan { start, end, limit }, Some(Outcome::Pairs(pairs))) => {
-                let cut = pairs.len() >= *limit as usize;
+                // No limit is spelled 0.
+                let cut = *limit != 0 && pairs.len() >= *limit as usize;
                 return self.push_reads(keys, start, end, cut, pairs, into);
             }
             (Request::Scan { .. }, _) => return,
@@ -387,8 +388,15 @@ mod tests {
     fn a_scan_cut_by_its_limit_says_nothing_about_later_keys() {
         let history = three_keys_and_a_scan(scan("a", "", 1), &[("b", "v")]);
         assert_eq!(reads(&history), [(bytes("a"), None), (bytes("b"), Some(bytes("v")))]);
-        let history = three_keys_and_a_scan(scan("a", "", 0), &[]);
-        assert_eq!(reads(&history), []);
+        let history = three_keys_and_a_scan(scan("a", "", 2), &[("b", "v")]);
+        assert_eq!(reads(&history).len(), 3, "one pair does not fill a limit of two");
+    }
+
+    #[test]
+    fn a_scan_without_a_limit_reads_to_the_end() {
+        let history = three_keys_and_a_scan(scan("a", "", 0), &[("b", "v")]);
+        let expected = [(bytes("a"), None), (bytes("b"), Some(bytes("v"))), (bytes("c"), None)];
+        assert_eq!(reads(&history), expected);
     }
 
     #[test]

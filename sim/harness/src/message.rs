@@ -29,8 +29,8 @@ pub enum Wire {
     },
 }
 
-const REQUEST: Kind = Kind(62);
-const REPLY: Kind = Kind(63);
+const REQUEST: Kind = Kind::new(62);
+const REPLY: Kind = Kind::new(63);
 
 /// The kernel's bits for the kinds that a scenario names.
 #[must_use]
@@ -45,15 +45,15 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
         }
         MessageKind::Heartbeat => raft(MessageType::MsgHeartbeat),
         MessageKind::HeartbeatResponse => raft(MessageType::MsgHeartbeatResponse),
-        MessageKind::Request => 1 << REQUEST.0,
-        MessageKind::Reply => 1 << REPLY.0,
+        MessageKind::Request => REQUEST.bit(),
+        MessageKind::Reply => REPLY.bit(),
         MessageKind::Any => u64::MAX,
     }
 }
 
 /// Requests, as a bit for filters: a client's connection delivers a request at most once, so filters and
 /// links that make copies leave them alone.
-pub const REQUEST_BIT: u64 = 1 << REQUEST.0;
+pub const REQUEST_BIT: u64 = REQUEST.bit();
 
 /// The raft message inside of a store's message.
 pub(crate) fn raft_message(message: &RaftMessage) -> Option<&eraftpb::Message> {
@@ -65,7 +65,7 @@ impl Message for Wire {
         match self {
             Wire::Raft(message) => {
                 let kind = raft_message(message).map_or(0, |m| m.msg_type);
-                Kind(u8::try_from(kind).unwrap_or(0).min(61))
+                Kind::new(u8::try_from(kind).unwrap_or(0).min(61))
             }
             Wire::Request { .. } => REQUEST,
             Wire::Reply { .. } => REPLY,
@@ -88,7 +88,8 @@ impl Message for Wire {
             }
             Wire::Reply { id, response } => {
                 hash.word(*id);
-                hash.word(u64::from(error(response).is_some()));
+                // Errors are rare, so their encoding will do.
+                hash.bytes(&error(response).map(prost::Message::encode_to_vec).unwrap_or_default());
                 for response in &response.responses {
                     digest_response(response.result.as_ref(), hash);
                 }
@@ -128,6 +129,11 @@ fn digest_request(command: Option<&request::Command>, hash: &mut TraceHasher) {
     hash.word(tag);
     hash.bytes(key);
     hash.bytes(value);
+    match command {
+        Some(Command::CompareAndSet(c)) => hash.bytes(c.expected.as_deref().unwrap_or(b"\0absent")),
+        Some(Command::Scan(c)) => hash.word(c.limit.into()),
+        _ => {}
+    }
 }
 
 fn digest_response(result: Option<&response::Result>, hash: &mut TraceHasher) {
@@ -139,7 +145,10 @@ fn digest_response(result: Option<&response::Result>, hash: &mut TraceHasher) {
             hash.bytes(&pair.key);
             hash.bytes(&pair.value);
         }),
-        Some(Result::CompareAndSet(r)) => hash.word(u64::from(r.succeeded)),
+        Some(Result::CompareAndSet(r)) => {
+            hash.word(u64::from(r.succeeded));
+            hash.bytes(r.previous.as_deref().unwrap_or(b"\0absent"));
+        }
         Some(Result::Put(_)) => hash.word(2),
         Some(Result::Delete(_)) => hash.word(3),
         Some(Result::Snap(_)) => hash.word(4),

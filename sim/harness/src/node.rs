@@ -16,7 +16,7 @@ pub enum Node {
 }
 
 /// What an operator can tell a machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum NodeInput {
     /// To a store: start an election of this region.
     Campaign {

@@ -101,6 +101,10 @@ impl StoreNode {
     }
 
     pub(crate) fn on_timer(&mut self, cx: &mut Context<'_, Wire>) {
+        // One that an earlier deadline has replaced; to arm another for it would double the timers.
+        if self.armed.is_some_and(|armed| armed > cx.now().0) {
+            return;
+        }
         self.armed = None;
         self.with(cx, |store, env, now| {
             if store.next_deadline().is_some_and(|deadline| deadline <= now) {

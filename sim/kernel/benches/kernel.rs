@@ -11,7 +11,7 @@ struct Ball(u64);
 
 impl Message for Ball {
     fn kind(&self) -> Kind {
-        Kind(0)
+        Kind::new(0)
     }
     fn digest(&self, hash: &mut TraceHasher) {
         hash.word(self.0);

@@ -15,7 +15,8 @@
 //!
 //! # How
 //! One persistent map holds what is visible; unsynced changes keep the values they replaced. A crash
-//! rolls back from the newest, a sync forgets the oldest, and cloning a disk is cheap at any size.
+//! rolls back from the newest, and a sync forgets the oldest. Cloning a disk costs as much as it has unsynced
+//! changes, whatever else is on it.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
@@ -27,6 +28,7 @@ use crate::key::Key;
 use crate::latency::Latency;
 use crate::random::Stream;
 use crate::time::Duration;
+use crate::trace::TraceHasher;
 
 /// Which database of a disk: 0, 1, ...
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +59,8 @@ pub enum Loss {
     Random,
     /// All of them.
     Unsynced,
-    /// None: a process that dies while its machine goes on.
+    /// None: a process that dies while its machine goes on. What it finds when it starts again is durable, as
+    /// database engines see to when they are opened.
     Nothing,
 }
 
@@ -90,6 +93,10 @@ struct Database {
     written: WriteSeq,
     /// The newest durable write.
     durable: WriteSeq,
+    /// The newest write that the last crash left.
+    kept: WriteSeq,
+    /// The newest write that the trace hash has seen.
+    digested: WriteSeq,
     /// The sync under way covers writes up to this one.
     syncing: Option<WriteSeq>,
     /// Somebody asked for a sync while one was under way.
@@ -180,6 +187,27 @@ impl Disk {
         u8::try_from(self.databases.len()).unwrap_or(u8::MAX)
     }
 
+    /// Folds what was written since the last call into the trace hash.
+    #[inline]
+    pub(crate) fn digest_written(&mut self, hash: &mut TraceHasher) {
+        for database in &mut self.databases {
+            if database.digested == database.written {
+                continue;
+            }
+            let first = database.unsynced.partition_point(|change| change.seq <= database.digested);
+            for change in database.unsynced.range(first..) {
+                hash.bytes(&change.key);
+                hash.bytes(change.new.as_deref().unwrap_or(b"\0deleted"));
+            }
+            database.digested = database.written;
+        }
+    }
+
+    /// Folds how much a crash has kept into the trace hash.
+    pub(crate) fn digest_kept(&self, hash: &mut TraceHasher) {
+        self.databases.iter().for_each(|database| hash.word(database.kept));
+    }
+
     fn database(&self, db: DbId) -> &Database {
         &self.databases[db.0 as usize]
     }
@@ -224,6 +252,7 @@ impl Disk {
 
 impl Database {
     fn crash(&mut self, keep: WriteSeq) {
+        self.kept = keep;
         while let Some(change) = self.unsynced.pop_back_if(|change| change.seq > keep) {
             match change.old {
                 Some(value) => self.visible.insert(change.key, value),
@@ -233,6 +262,7 @@ impl Database {
         self.unsynced.clear();
         // Numbers are not used again, so a late look at an old number cannot be mistaken.
         self.durable = self.written;
+        self.digested = self.written;
         self.syncing = None;
         self.sync_again = false;
     }

@@ -1,7 +1,8 @@
 //! Filters pick single messages: "drop the first 3 appends from 1 to 3", "hold snapshots to 2 until told".
 //!
 //! A filter is data, never a closure, so that a world with filters is still a value. The first filter that
-//! matches a message and has not used up its count decides; the network's own faults come after it.
+//! matches a message and has not used up its count decides; the network's own faults come after it. A message
+//! that a filter delayed or held meets no further filter when it goes on.
 
 use crate::process::{Kind, Message, NodeId};
 use crate::time::Duration;
@@ -41,8 +42,14 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// A filter that picks every message.
+    #[must_use]
+    pub fn all(action: FilterAction) -> Filter {
+        Filter { action, kinds: u64::MAX, from: Vec::new(), to: Vec::new(), skip: 0, count: None }
+    }
+
     fn matches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
-        self.kinds >> kind.0 & 1 == 1
+        self.kinds & kind.bit() != 0
             && (self.from.is_empty() || self.from.contains(&from))
             && (self.to.is_empty() || self.to.contains(&to))
     }
@@ -66,11 +73,11 @@ pub(crate) struct Filters<M> {
 }
 
 /// What the filters decided of a message.
-pub(crate) enum Picked<M> {
+pub(crate) enum Picked<'a, M> {
     Pass(M),
     Dropped(M),
     Delayed(M, Duration),
-    Held,
+    Held(Option<&'a M>),
     Copies(M, u32),
 }
 
@@ -107,7 +114,7 @@ impl<M: Message> Filters<M> {
         self.acted.get(id.0 as usize).copied().unwrap_or(0)
     }
 
-    pub(crate) fn pick(&mut self, from: NodeId, to: NodeId, message: M) -> Picked<M> {
+    pub(crate) fn pick(&mut self, from: NodeId, to: NodeId, message: M) -> Picked<'_, M> {
         let kind = message.kind();
         for active in &mut self.active {
             if !active.filter.matches(from, to, kind) {
@@ -126,7 +133,7 @@ impl<M: Message> Filters<M> {
                 FilterAction::Duplicate(times) => Picked::Copies(message, times),
                 FilterAction::Hold => {
                     active.held.push((from, to, message));
-                    Picked::Held
+                    Picked::Held(active.held.last().map(|(.., message)| message))
                 }
             };
         }

@@ -7,10 +7,12 @@
 //!
 //! # Faults
 //! - Loss, each message by itself.
-//! - Duplication: a second copy arrives after a latency of its own, and may in turn be doubled.
+//! - Duplication: a share of the messages arrives twice, the copy after a latency of its own and in no
+//!   order with the rest of its link, so that it can come long after newer messages.
 //! - Reordering: a share of the messages takes no heed of what was sent earlier.
 //! - Cuts of directed links, and so partitions of any shape: what is sent while a link is cut is lost,
-//!   and so is what would arrive while it is cut.
+//!   and so is what would arrive while it is cut. A link that is cut, or gets another model, forgets what
+//!   it owed to order: what is sent afterwards goes over a new connection.
 //! - Filters that pick single messages: see [`crate::filter`].
 //!
 //! Every machine that sends draws from a stream of its own. Not covered: bandwidth, queues that fill up,
@@ -52,8 +54,19 @@ struct Link {
     /// The latest arrival so far of a message that keeps its place.
     last_arrival: Time,
     /// Index into `models`.
-    model: u16,
+    model: u32,
     cut: bool,
+}
+
+impl Link {
+    fn reconnect(&mut self) {
+        self.last_arrival = Time::ZERO;
+    }
+}
+
+/// Every machine of some groups, with the number of its group.
+fn members<'a>(groups: &'a [&[NodeId]]) -> impl Iterator<Item = (usize, NodeId)> + 'a {
+    groups.iter().enumerate().flat_map(|(group, nodes)| nodes.iter().map(move |node| (group, *node)))
 }
 
 /// All links of a world.
@@ -97,6 +110,7 @@ impl<M: Message> Network<M> {
     /// Sets the model of every link that has none of its own.
     pub fn set_default(&mut self, model: LinkModel) {
         self.models[0] = model;
+        self.links.iter_mut().filter(|link| link.model == 0).for_each(Link::reconnect);
     }
 
     /// The model of one link.
@@ -112,19 +126,27 @@ impl<M: Message> Network<M> {
             self.models.push(model);
             self.models.len() - 1
         });
-        // More different models than 65,535: the last wins, which no run comes near.
-        self.link_mut(from, to).model = u16::try_from(index).unwrap_or(u16::MAX);
+        let link = self.link_mut(from, to);
+        link.model = u32::try_from(index).expect("four billion models do not fit in memory");
+        link.reconnect();
     }
 
     /// Every link has the default model again.
     pub fn reset_models(&mut self) {
-        self.links.iter_mut().for_each(|link| link.model = 0);
+        for link in &mut self.links {
+            link.model = 0;
+            link.reconnect();
+        }
         self.models.truncate(1);
     }
 
     /// Cuts or mends one directed link.
     pub fn set_cut(&mut self, from: NodeId, to: NodeId, cut: bool) {
-        self.link_mut(from, to).cut = cut;
+        let link = self.link_mut(from, to);
+        if link.cut != cut {
+            link.cut = cut;
+            link.reconnect();
+        }
     }
 
     /// Whether a directed link is cut.
@@ -135,7 +157,28 @@ impl<M: Message> Network<M> {
 
     /// Mends every link.
     pub fn mend_all(&mut self) {
-        self.links.iter_mut().for_each(|link| link.cut = false);
+        for link in self.links.iter_mut().filter(|link| link.cut) {
+            link.cut = false;
+            link.reconnect();
+        }
+    }
+
+    /// Cuts every link between machines of different groups, both ways, and mends those within one. Links
+    /// of machines that are in no group stay as they are.
+    pub fn partition(&mut self, groups: &[&[NodeId]]) {
+        for (from_group, from) in members(groups) {
+            for (to_group, to) in members(groups) {
+                self.set_cut(from, to, from_group != to_group);
+            }
+        }
+    }
+
+    /// Cuts a machine off from these others, both ways.
+    pub fn isolate(&mut self, node: NodeId, others: impl IntoIterator<Item = NodeId>) {
+        for other in others.into_iter().filter(|other| *other != node) {
+            self.set_cut(node, other, true);
+            self.set_cut(other, node, true);
+        }
     }
 
     /// The number of machines.
@@ -165,11 +208,12 @@ impl<M: Message> Network<M> {
         Some(arrival)
     }
 
-    /// Whether a message that arrives on this link shall arrive once more.
+    /// When a message that arrives on this link arrives once more; `None` where it does not.
     #[inline]
-    pub(crate) fn duplicates(&mut self, from: NodeId, to: NodeId) -> bool {
+    pub(crate) fn copy_arrival(&mut self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
         let model = &self.models[self.link(from, to).model as usize];
-        self.streams[from.0 as usize].chance(model.duplicate)
+        let stream = &mut self.streams[from.0 as usize];
+        stream.chance(model.duplicate).then(|| now + model.latency.draw(stream))
     }
 
     fn link(&self, from: NodeId, to: NodeId) -> &Link {
@@ -191,7 +235,7 @@ mod tests {
     struct Nothing;
     impl Message for Nothing {
         fn kind(&self) -> Kind {
-            Kind(0)
+            Kind::new(0)
         }
         fn digest(&self, _: &mut TraceHasher) {}
     }

@@ -9,6 +9,8 @@
 //! One world runs one type of process. A system of several kinds (stores, clients, a placement service)
 //! is an enum of them.
 
+use std::hash::Hash;
+
 use crate::disk::{DbId, Disk, WriteSeq};
 use crate::random::Stream;
 use crate::time::{Duration, Time};
@@ -20,7 +22,25 @@ pub struct NodeId(pub u32);
 
 /// What sort of message a message is, for filters: a number below 64 that the protocol defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Kind(pub u8);
+pub struct Kind(u8);
+
+impl Kind {
+    /// The kind of this number.
+    ///
+    /// # Panics
+    /// Where it is 64 or more: filters keep kinds as the bits of a word.
+    #[must_use]
+    pub const fn new(number: u8) -> Kind {
+        assert!(number < 64, "a kind is a number below 64");
+        Kind(number)
+    }
+
+    /// The kind as one bit.
+    #[must_use]
+    pub const fn bit(self) -> u64 {
+        1 << self.0
+    }
+}
 
 /// What travels on the network.
 pub trait Message: Clone {
@@ -37,7 +57,7 @@ pub trait Process: Clone {
     /// What travels on the network.
     type Message: Message;
     /// What comes from outside of the simulated system, an operator's command for one.
-    type Input;
+    type Input: Hash;
 
     /// The machine booted. The disk holds what earlier incarnations left.
     fn on_start(&mut self, cx: &mut Context<'_, Self::Message>);
@@ -115,12 +135,19 @@ impl<M> Context<'_, M> {
         Stream::derive(self.seed, &label).bits()
     }
 
+    /// A stream of random decisions of this label, machine and incarnation: always from its beginning, so keep it.
+    #[must_use]
+    pub fn stream(&self, label: &str) -> Stream {
+        Stream::derive(self.random_seed(label), label)
+    }
+
     /// Sends a message. It may be lost, late, doubled or overtaken: see [`crate::network`].
     pub fn send(&mut self, to: NodeId, message: M) {
         self.effects.sent.push(Outgoing { to, message });
     }
 
-    /// Calls [`Process::on_timer`] with `token` after this span.
+    /// Calls [`Process::on_timer`] with `token` after this span. Timers that are due at the same moment run
+    /// out in an order drawn at random, like all events.
     pub fn set_timer(&mut self, after: Duration, token: u64) {
         self.effects.timers.push((after, token));
     }

@@ -1,8 +1,11 @@
 //! The trace hash: one number that two runs share exactly when they did the same things in the same order.
 //!
-//! Every event folds its time, place and content into it. Not a cryptographic hash: it detects accidents
+//! Every event folds into it its time, place and content, what its process wrote to disk, and what a crash
+//! took. What became of a message shows when it arrives, or does not. Not a cryptographic hash: it detects accidents
 //! (hash order, a clock, an address that leaked into a decision), not attackers. Its definition is part
 //! of the format of golden files and never changes.
+
+use std::hash::Hasher;
 
 use twox_hash::XxHash3_64;
 
@@ -36,6 +39,35 @@ impl TraceHasher {
     #[must_use]
     pub fn value(self) -> u64 {
         self.0
+    }
+}
+
+/// So that whatever derives `Hash` can be folded in. Integers are folded as words, whatever the machine.
+impl Hasher for TraceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.bytes(bytes);
+    }
+    fn write_u8(&mut self, n: u8) {
+        self.word(n.into());
+    }
+    fn write_u16(&mut self, n: u16) {
+        self.word(n.into());
+    }
+    fn write_u32(&mut self, n: u32) {
+        self.word(n.into());
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.word(n);
+    }
+    fn write_usize(&mut self, n: usize) {
+        self.word(n as u64);
+    }
+    // Discriminants of enums come as isize.
+    fn write_isize(&mut self, n: isize) {
+        self.word(n as u64);
     }
 }
 

@@ -4,6 +4,8 @@
 //! further events. An [`Observer`] sees each event with its effects before anything else happens: checks,
 //! traces and statistics are observers, and cost nothing where there are none.
 
+use std::hash::Hash;
+
 use crate::disk::{DbId, Disk, DiskModel, Loss, WriteSeq};
 use crate::filter::{Filter, FilterId, Picked};
 use crate::network::Network;
@@ -125,7 +127,7 @@ enum Event<M> {
 struct Node<P> {
     /// `None` while the machine is down.
     process: Option<P>,
-    /// Counts starts; events of an earlier life are void.
+    /// Counts crashes; timers and syncs of an earlier life are void.
     incarnation: u32,
     disk: Disk,
 }
@@ -185,8 +187,8 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.run(node, |process, cx| process.on_start(cx));
     }
 
-    /// Stops a machine at once: its process and all that was on its way to itself is gone, and the disk
-    /// forgets. Does nothing where it is down.
+    /// Stops a machine at once: its process, its timers and its syncs are gone, and the disk forgets. What
+    /// is on its way to it arrives if it is up again by then. Does nothing where it is down.
     pub fn crash(&mut self, node: NodeId, loss: Loss) {
         let machine = &mut self.nodes[node.0 as usize];
         if machine.process.take().is_none() {
@@ -194,9 +196,11 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         }
         machine.incarnation += 1;
         self.begin(node, 6);
+        self.hash.word(loss as u64);
         self.observer.happening(self.now, node, &Cause::Crash { loss });
         let machine = &mut self.nodes[node.0 as usize];
         machine.disk.crash(loss);
+        machine.disk.digest_kept(&mut self.hash);
         let what = Happened { time: self.now, node, process: None, disk: &machine.disk, sent: &[] };
         self.observer.happened(&what);
     }
@@ -206,6 +210,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let up = self.is_up(node);
         if up {
             self.begin(node, 5);
+            input.hash(&mut self.hash);
             self.observer.happening(self.now, node, &Cause::Input(&input));
             self.run(node, |process, cx| process.on_input(input, cx));
         }
@@ -347,7 +352,8 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.process(node).is_some()
     }
 
-    /// The messages under way, in no particular order: sender, receiver, message.
+    /// The messages under way, in no particular order: sender, receiver, message. Those that a filter holds
+    /// are not under way.
     pub fn in_flight(&self) -> impl Iterator<Item = (NodeId, NodeId, &P::Message)> {
         self.queue.iter().filter_map(|event| match event {
             Event::Deliver { from, to, message } | Event::Route { from, to, message } => {
@@ -408,6 +414,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             effects: &mut self.effects,
         };
         handle(process, &mut cx);
+        machine.disk.digest_written(&mut self.hash);
         let what = Happened {
             time: self.now,
             node,
@@ -457,7 +464,11 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         match self.network.filters.pick(from, to, message) {
             Picked::Pass(message) => self.transmit(from, to, message),
             Picked::Dropped(message) => self.observer.routed(self.now, from, to, &message, Fate::Dropped),
-            Picked::Held => {}
+            Picked::Held(message) => {
+                if let Some(message) = message {
+                    self.observer.routed(self.now, from, to, message, Fate::Held);
+                }
+            }
             Picked::Delayed(message, span) => {
                 self.observer.routed(self.now, from, to, &message, Fate::Delayed(span));
                 self.push(self.now + span, Event::Route { from, to, message });
@@ -478,8 +489,9 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             return;
         };
         self.observer.routed(self.now, from, to, &message, Fate::Arrives(arrival));
-        if self.network.duplicates(from, to) {
-            self.transmit(from, to, message.clone());
+        if let Some(again) = self.network.copy_arrival(self.now, from, to) {
+            self.observer.routed(self.now, from, to, &message, Fate::Arrives(again));
+            self.push(again, Event::Deliver { from, to, message: message.clone() });
         }
         self.push(arrival, Event::Deliver { from, to, message });
     }

@@ -467,7 +467,7 @@ pub enum ScanRange {
 }
 
 /// `load`: random operations by clients in the background.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Load {
     /// For how long; positive.
     pub duration: Duration,
@@ -492,7 +492,7 @@ impl Load {
 }
 
 /// Weights of the operations in a load; not all zero. Where a file gives `mix`, those it leaves out are zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Mix {
     /// Weight of `put`.
     pub put: u32,
