@@ -60,8 +60,10 @@ impl StoreNode {
     /// Why the store serves nothing: it did not open, or it stopped at an error.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        let stopped = self.store.as_ref().and_then(Store::failed).map(ToString::to_string);
-        stopped.or_else(|| self.refused.clone())
+        match &self.store {
+            Some(store) => store.failed().map(ToString::to_string),
+            None => self.refused.clone(),
+        }
     }
 
     pub(crate) fn on_start(&mut self, cx: &mut Context<'_, Wire>) {

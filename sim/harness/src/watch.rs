@@ -12,12 +12,13 @@ use raft_proto::eraftpb;
 use raftsim_kernel::{Cause, Change, DbId, Fate, Happened, NodeId, Observer, Outgoing, Time, WriteSeq};
 use raftstore::Peer;
 
-use crate::check::{Checks, DiskWrite, ReplicaState, Role, Site};
+use crate::check::{Checks, DiskWrite, ReplicaState, Role, Site, Violation};
 use crate::client::{ClientNode, Report};
 use crate::history::{History, OpId, Outcome};
 use crate::message::{Wire, raft_message};
 use crate::node::Node;
 use crate::record::Record;
+use crate::scenario::ast::Check;
 use crate::store_node::{RAFT_DB, StoreNode};
 use decode::RaftWrite;
 
@@ -96,6 +97,8 @@ pub struct Watch {
     changes: u64,
     /// Grows with every event of a client.
     answers: u64,
+    /// The first store that stopped.
+    stopped: Option<Violation>,
     record: Option<Box<Record>>,
 }
 
@@ -113,8 +116,15 @@ impl Watch {
             now: Now::Other,
             changes: 0,
             answers: 0,
+            stopped: None,
             record: record.map(Box::new),
         }
+    }
+
+    /// The first violation that any check saw.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.stopped.as_ref().or(self.checks.violation())
     }
 
     /// The checks.
@@ -186,6 +196,17 @@ impl Watch {
     }
 
     fn store(&mut self, what: &Happened<'_, Node>, node: &StoreNode) {
+        if self.stopped.is_none()
+            && let Some(failure) = node.failure()
+        {
+            self.stopped = Some(Violation {
+                check: Check::StoreStopped,
+                time: what.time,
+                store: Some(u64::from(what.node.0) + 1),
+                region: None,
+                message: format!("store {} stopped: {failure}", what.node.0 + 1),
+            });
+        }
         let Some(store) = node.store() else { return };
         if let Now::Synced(RAFT_DB, up_to) = self.now {
             self.synced(what, up_to);

@@ -23,7 +23,7 @@ impl Run {
             Condition::Load => self.clients().all(|client| client.load_done() && client.all_acked()),
             Condition::Applied => {
                 let committed = self.committed();
-                self.states().all(|(_, state)| state.applied == committed)
+                self.states().next().is_some() && self.states().all(|(_, state)| state.applied == committed)
             }
             Condition::ReplicasEqual => self.replicas_differ().is_none(),
             Condition::Reaches { gauge, on, value } => {
@@ -60,6 +60,7 @@ impl Run {
             Expectation::Unacked { client } => {
                 self.all_acked(*client).then(|| "every operation is answered".to_owned())
             }
+            Expectation::Value { .. } if self.states().next().is_none() => Some("no store runs".to_owned()),
             Expectation::Value { key, answer } => {
                 let value = self.applied_value(key);
                 (!answers(answer, value.as_ref()))
@@ -106,9 +107,6 @@ impl Run {
     }
 
     fn have_role(&mut self, on: &Target, role: Role) -> Result<bool, Finding> {
-        if self.leader().is_none() && matches!(on, Target::Leader | Target::Followers | Target::Follower) {
-            return Ok(false);
-        }
         let stores = self.stores(std::slice::from_ref(on))?;
         Ok(stores.iter().all(|store| self.state(*store).is_some_and(|state| state.role == role)))
     }
@@ -159,7 +157,7 @@ impl Run {
     /// The first difference between running replicas, in words; `None` where they are equal.
     pub(super) fn replicas_differ(&self) -> Option<String> {
         let mut states = self.states();
-        let (first, reference) = states.next()?;
+        let Some((first, reference)) = states.next() else { return Some("no store runs".to_owned()) };
         let others: Vec<(u64, ReplicaState)> = states.collect();
         for (store, state) in &others {
             if state.applied != reference.applied {

@@ -26,7 +26,8 @@ use crate::node::Node;
 use crate::record::{Detail, Record};
 use crate::report::{Finding, Report, StoreSummary, Verdict};
 use crate::scenario::ast::{
-    Action, Check, Condition, Expectation, Issuer, NetworkConfig, Operation, Scenario, When,
+    Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
+    Scenario, When,
 };
 use crate::store_node::{StoreNode, node_of};
 use crate::watch::{Watch, replica_state};
@@ -57,6 +58,8 @@ impl Default for Options {
 /// What a run is doing.
 #[derive(Clone, Debug)]
 enum Phase {
+    /// Nothing runs yet.
+    Booting,
     /// The next step is due at this time.
     Before(Time),
     /// A step lets time pass.
@@ -66,7 +69,7 @@ enum Phase {
     /// A step waits for the scenario's own client.
     Operating { jobs: u64, deadline: Time, then: Option<Operation> },
     /// The steps are done and the cluster heals.
-    Healing { deadline: Time },
+    Healing { deadline: Time, done: u64 },
     /// There is a verdict.
     Over(Verdict),
 }
@@ -118,7 +121,7 @@ impl Run {
             world,
             region,
             step: 0,
-            phase: Phase::Before(Time::ZERO),
+            phase: Phase::Booting,
             names: BTreeMap::new(),
             filters: BTreeMap::new(),
             draws: Stream::derive(seed, "targets"),
@@ -128,17 +131,24 @@ impl Run {
             scenario,
         };
         run.set_network(&run.scenario.network.clone());
-        for store in 1..=stores {
-            run.start_store(store);
-        }
-        for client in 0..clients {
-            let node = run.client_node(client);
-            let config = run.scenario.client.clone();
-            let client = ClientNode::new(client, stores, config, run.region.clone(), seed);
-            run.world.start(node, Node::Client(Box::new(client)));
-        }
-        run.schedule();
         run
+    }
+
+    /// Starts every store and client. Part of the run, so that what goes wrong in a first boot is a finding.
+    fn boot(&mut self) -> Result<(), Finding> {
+        let stores = self.scenario.cluster.stores;
+        for store in 1..=stores {
+            self.start_store(store);
+        }
+        for client in 0..clients_of(&self.scenario) {
+            let node = self.client_node(client);
+            let config = self.scenario.client.clone();
+            let client = ClientNode::new(client, stores, config, self.region.clone(), self.seed);
+            self.world.start(node, Node::Client(Box::new(client)));
+        }
+        self.all_held()?;
+        self.schedule();
+        Ok(())
     }
 
     /// Runs to the end.
@@ -172,6 +182,7 @@ impl Run {
 
     fn advance_unguarded(&mut self) -> Result<(), Finding> {
         match &self.phase {
+            Phase::Booting => self.boot()?,
             Phase::Before(due) => {
                 let due = *due;
                 if self.event_by(due)? {
@@ -195,7 +206,8 @@ impl Run {
                 if due {
                     let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
                     let condition = condition.clone();
-                    if self.holds(&condition)? {
+                    // A target that does not exist yet is one more thing to wait for.
+                    if self.holds(&condition).unwrap_or(false) {
                         self.next_step();
                         return Ok(());
                     }
@@ -217,8 +229,14 @@ impl Run {
                     );
                 }
             }
-            Phase::Healing { deadline } => {
-                let deadline = *deadline;
+            Phase::Healing { deadline, done } => {
+                let (deadline, before) = (*deadline, *done);
+                // The clock is for a cluster that gets nowhere, not for one that has much to do.
+                let done = self.jobs_done();
+                if done != before {
+                    let deadline = self.world.now() + recovery_bound(&self.scenario);
+                    self.phase = Phase::Healing { deadline, done };
+                }
                 let watch = self.world.observer();
                 if self.is_due_for_a_look(watch.changes() + watch.answers()) && self.unhealed().is_none() {
                     return self.closing_checks();
@@ -241,12 +259,21 @@ impl Run {
             return Ok(true);
         }
         self.world.step();
-        if let Some(violation) = self.world.observer().checks().violation() {
-            let line = self.line();
-            return Err(Finding::from_violation(violation.clone(), line));
-        }
+        self.all_held()?;
         self.within_limits()?;
         Ok(false)
+    }
+
+    /// No check has seen a violation.
+    fn all_held(&self) -> Result<(), Finding> {
+        match self.world.observer().violation() {
+            Some(violation) => Err(Finding::from_violation(violation.clone(), self.line())),
+            None => Ok(()),
+        }
+    }
+
+    fn jobs_done(&self) -> u64 {
+        self.clients().map(|client| client.done().0).sum()
     }
 
     fn within_limits(&mut self) -> Result<(), Finding> {
@@ -452,15 +479,31 @@ fn first_region(stores: u64) -> Region {
 
 /// The scenario's own client, and as many more as its steps name.
 fn clients_of(scenario: &Scenario) -> u64 {
-    let named = scenario.steps.iter().map(|step| match &step.action {
-        Action::Operate(operate) => match operate.issuer {
-            Issuer::Client(client) => u64::from(client),
-            Issuer::Scenario { .. } => 0,
-        },
+    1 + scenario.steps.iter().map(|step| highest_client(&step.action)).max().unwrap_or(0)
+}
+
+/// The highest number of a client that a step names; 0 for none.
+fn highest_client(action: &Action) -> u64 {
+    let named = |ends: &[Endpoint]| {
+        let clients = ends.iter().map(|end| match end {
+            Endpoint::Client(client) => u64::from(*client),
+            Endpoint::Stores(_) | Endpoint::Clients => 0,
+        });
+        clients.max().unwrap_or(0)
+    };
+    let both = |from: &Option<Vec<Endpoint>>, to: &Option<Vec<Endpoint>>| {
+        named(from.as_deref().unwrap_or_default()).max(named(to.as_deref().unwrap_or_default()))
+    };
+    match action {
+        Action::Operate(Operate { issuer: Issuer::Client(client), .. }) => u64::from(*client),
         Action::Load(load) => u64::from(load.clients),
+        Action::Partition { groups, .. } => groups.iter().map(|group| named(group)).max().unwrap_or(0),
+        Action::Cut { from, to } | Action::Heal(Heal::Between { from, to }) => named(from).max(named(to)),
+        Action::Heal(Heal::Of(ends)) => named(ends),
+        Action::Network(change) => both(&change.from, &change.to),
+        Action::Filter(filter) => both(&filter.from, &filter.to),
         _ => 0,
-    });
-    1 + named.max().unwrap_or(0)
+    }
 }
 
 /// How long the cluster may take to recover once all faults have ended: 40 election timeouts at their

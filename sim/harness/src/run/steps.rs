@@ -59,7 +59,10 @@ impl Run {
             Action::Campaign { target, name } => {
                 let store = self.store(target)?;
                 self.bind(name.as_ref(), &[store]);
-                self.world.input(node_of(store), NodeInput::Campaign { region: FIRST_REGION });
+                if !self.world.input(node_of(store), NodeInput::Campaign { region: FIRST_REGION }) {
+                    let message = format!("store {store} is down and cannot campaign");
+                    return Err(self.finding(Check::Expectation, message));
+                }
             }
             Action::Name { target, name } => {
                 let store = self.store(target)?;
@@ -67,6 +70,8 @@ impl Run {
             }
             Action::Expect(expectation) => self.expect(expectation)?,
         }
+        // What a step did to the stores belongs to its line.
+        self.all_held()?;
         self.next_step();
         Ok(())
     }
@@ -134,21 +139,15 @@ impl Run {
     fn partition(&mut self, groups: &[Vec<Endpoint>], name: Option<&String>) -> Result<(), Finding> {
         let groups = self.groups(groups)?;
         let stores = self.scenario.cluster.stores;
-        let group_of = |node: NodeId| groups.iter().position(|group| group.contains(&node));
-        for from in (1..=stores).map(node_of) {
-            for to in (1..=stores).map(node_of) {
-                self.world.network_mut().set_cut(from, to, group_of(from) != group_of(to));
-            }
-        }
-        // A client that no group names reaches everybody.
-        let clients = groups.iter().flatten().filter(|node| u64::from(node.0) >= stores);
-        for client in clients {
-            for store in (1..=stores).map(node_of) {
-                let cut = group_of(*client) != group_of(store);
-                self.world.network_mut().set_cut(*client, store, cut);
-                self.world.network_mut().set_cut(store, *client, cut);
-            }
-        }
+        let unnamed: Vec<NodeId> = (1..=stores)
+            .map(node_of)
+            .filter(|store| !groups.iter().any(|group| group.contains(store)))
+            .collect();
+        let all: Vec<&[NodeId]> = groups.iter().map(Vec::as_slice).chain([unnamed.as_slice()]).collect();
+        // A partition says who reaches whom, whatever was cut before; a client that no group names reaches
+        // everybody.
+        self.world.network_mut().mend_all();
+        self.world.network_mut().partition(&all);
         let named: Vec<u64> = groups.iter().flatten().map(|node| u64::from(node.0) + 1).collect();
         self.bind(name, &named);
         Ok(())
@@ -180,28 +179,30 @@ impl Run {
         Ok(())
     }
 
-    /// Both ends of a step with `from` and `to`; "others" of one end leaves out only what that end names.
+    /// Both ends of a step with `from` and `to`; "others" at one end are the stores that the other end does
+    /// not name.
     fn ends(
         &mut self,
         from: Option<&[Endpoint]>,
         to: Option<&[Endpoint]>,
     ) -> Result<(Vec<NodeId>, Vec<NodeId>), Finding> {
-        let others = [Endpoint::Stores(Target::Others)];
-        let is_others = |ends: Option<&[Endpoint]>| ends.is_some_and(|ends| ends == others);
-        let stores: Vec<NodeId> = (1..=self.scenario.cluster.stores).map(node_of).collect();
-        let rest = |named: &[NodeId]| stores.iter().filter(|node| !named.contains(node)).copied().collect();
-        Ok(match (is_others(from), is_others(to)) {
-            (true, false) => {
-                let to = self.nodes(to)?;
-                (rest(&to), to)
-            }
-            (false, true) => {
-                let from = self.nodes(from)?;
-                let to = rest(&from);
-                (from, to)
-            }
-            _ => (self.nodes(from)?, self.nodes(to)?),
-        })
+        let is_others = |end: &&Endpoint| **end == Endpoint::Stores(Target::Others);
+        // Without "others", which is resolved against the other end.
+        let mut known = |ends: Option<&[Endpoint]>| {
+            let known: Option<Vec<Endpoint>> =
+                ends.map(|ends| ends.iter().filter(|end| !is_others(end)).cloned().collect());
+            self.nodes(known.as_deref())
+        };
+        let (mut senders, mut receivers) = (known(from)?, known(to)?);
+        let stores = (1..=self.scenario.cluster.stores).map(node_of);
+        let has_others =
+            |ends: Option<&[Endpoint]>| ends.is_some_and(|ends| ends.iter().any(|end| is_others(&end)));
+        match (has_others(from), has_others(to)) {
+            (true, _) => senders.extend(stores.filter(|store| !receivers.contains(store))),
+            (_, true) => receivers.extend(stores.filter(|store| !senders.contains(store))),
+            _ => {}
+        }
+        Ok((senders, receivers))
     }
 
     fn heal(&mut self, heal: &Heal) -> Result<(), Finding> {
@@ -250,6 +251,8 @@ impl Run {
             Effect::Hold => (FilterAction::Hold, kinds),
             Effect::Duplicate { times } => (FilterAction::Duplicate(times), kinds & !REQUEST_BIT),
         };
+        // To the kernel an empty list is any machine; here it is none.
+        let kinds = if from.is_empty() || to.is_empty() { 0 } else { kinds };
         let id = self.world.add_filter(KernelFilter {
             action,
             kinds,

@@ -1,7 +1,8 @@
 //! Proof of determinism: the same run twice, side by side, and the first event in which they differ.
 //!
 //! Both runs advance in lockstep and their trace hashes are compared after every event, so that a difference is
-//! named where it begins and not where it shows. A run that is deterministic costs twice its time and no memory.
+//! named where it begins and not where it shows. Neither keeps a record, so a run that is deterministic costs about
+//! twice its time; only where two part are both repeated with records, which tell what happened there.
 
 use std::sync::Arc;
 
@@ -44,7 +45,7 @@ impl Lockstep for Run {
         self.world().now()
     }
 
-    /// What the record, if the run keeps one, has of the last moment.
+    /// What the record has of the last moment; nothing without one.
     fn last(&self) -> String {
         let moment = self.world().observer().record().map(last_moment);
         moment.filter(|words| !words.is_empty()).unwrap_or_else(|| "nothing".to_owned())
@@ -83,10 +84,8 @@ pub struct Divergence {
 /// # Errors
 /// The first event that is not the same in both.
 pub fn verify(scenario: &Arc<Scenario>, seed: u64) -> Result<Report, Divergence> {
-    let options = Options { record: Some(Detail::Last(KEPT)), ..Options::default() };
-    let mut first = Run::new(Arc::clone(scenario), seed, options);
-    let mut second = Run::new(Arc::clone(scenario), seed, options);
-    compare(&mut first, &mut second)?;
+    let start = |record| Run::new(Arc::clone(scenario), seed, Options { record, ..Options::default() });
+    let (first, second) = finish_both(start)?;
     let (report, other) = (first.report(), second.report());
     if report == other {
         return Ok(report);
@@ -98,6 +97,25 @@ pub fn verify(scenario: &Arc<Scenario>, seed: u64) -> Result<Report, Divergence>
         first: format!("{:?}", report.verdict),
         second: format!("{:?}", other.verdict),
     })
+}
+
+/// Starts two runs without records and advances them to their end. If they part, two more runs with records tell
+/// what happened where.
+///
+/// # Errors
+/// The first event that is not the same in both.
+fn finish_both<L: Lockstep>(mut start: impl FnMut(Option<Detail>) -> L) -> Result<(L, L), Divergence> {
+    let (mut first, mut second) = (start(None), start(None));
+    let Err(parted) = compare(&mut first, &mut second) else { return Ok((first, second)) };
+    let record = Some(Detail::Last(KEPT));
+    match compare(&mut start(record), &mut start(record)) {
+        // What differs from run to run may part them elsewhere this time; then that is the place there are words for.
+        Err(told) => Err(told),
+        Ok(()) => {
+            let words = "unknown: repeated with records, the runs did not part";
+            Err(Divergence { first: words.to_owned(), second: words.to_owned(), ..parted })
+        }
+    }
 }
 
 /// Advances both to their end, or to where they part.
@@ -189,6 +207,26 @@ mod tests {
         let report = verify(&scenario(), 7).expect("deterministic");
         assert_eq!(report, Run::new(scenario(), 7, Options::default()).finish());
         assert!(report.events > 20, "{report:?}");
+    }
+
+    /// Runs with these seeds, one after the other.
+    fn runs(seeds: [u64; 4]) -> impl FnMut(Option<Detail>) -> Run {
+        let mut seeds = seeds.into_iter();
+        move |record| {
+            let seed = seeds.next().expect("at most four runs");
+            Run::new(scenario(), seed, Options { record, ..Options::default() })
+        }
+    }
+
+    #[test]
+    fn runs_that_part_are_repeated_with_records() {
+        let divergence = finish_both(runs([1, 2, 1, 2])).expect_err("other seeds, other runs");
+        assert_ne!(divergence.first, divergence.second);
+        assert!(![&divergence.first, &divergence.second].contains(&&"nothing".to_owned()), "{divergence}");
+
+        let once = finish_both(runs([1, 2, 1, 1])).expect_err("the first two differ");
+        assert_eq!((once.event, once.time), (divergence.event, divergence.time));
+        assert!(once.first.contains("the runs did not part"), "{once}");
     }
 
     #[test]

@@ -139,6 +139,8 @@ keywords! {
         SendImpliesDurable = "send-implies-durable",
         /// Truncated, applied, commit and last index stand in this order.
         LogOrder = "log-order",
+        /// A store never stops: its databases contradict neither themselves nor it.
+        StoreStopped = "store-stopped",
         /// The clients' history is one that a single copy of the data could have produced.
         Linearizability = "linearizability",
         /// Replicas that have applied the same index hold the same data.
