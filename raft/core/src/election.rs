@@ -34,7 +34,7 @@ impl Raft {
         let granted = (free || self.vote == Some(message.from)) && candidate_last >= self.log.last();
         if granted {
             self.vote = Some(message.from);
-            self.restart_election_timer();
+            self.draw_election_timeout();
         }
         self.send_request_vote_response(message.from, !granted);
     }

@@ -33,7 +33,8 @@ pub(crate) struct Raft {
     /// To be sent when everything that precedes them is durable.
     pub(crate) held: Vec<Message>,
 
-    /// Ticks since this replica last had a reason to trust its leader or its own candidacy.
+    /// Ticks since this replica last led, heard from the leader of its term, granted a vote, or started an
+    /// election; see [`enter_term`](Raft::enter_term).
     election_elapsed: u64,
     election_timeout: u64,
     heartbeat_elapsed: u64,
@@ -76,7 +77,7 @@ impl Raft {
             max_size_per_message: config.max_size_per_message,
             max_inflight_messages: config.max_inflight_messages,
         };
-        raft.reset_timers();
+        raft.draw_election_timeout();
         Ok(raft)
     }
 
@@ -136,20 +137,16 @@ impl Raft {
         }
     }
 
-    /// Gives the current leader, or the own candidacy, another timeout.
-    pub(crate) fn restart_election_timer(&mut self) {
+    /// Gives somebody new (the own candidacy, another's, a new leader) a timeout of a new length, so that
+    /// replicas that timed out together will hardly do so again (thesis 3.4).
+    pub(crate) fn draw_election_timeout(&mut self) {
         self.election_elapsed = 0;
+        self.election_timeout =
+            u64::from(self.election_ticks) + u64::from(self.jitter.below(self.election_ticks));
     }
 
     pub(crate) fn restart_heartbeat_timer(&mut self) {
         self.heartbeat_elapsed = 0;
-    }
-
-    fn reset_timers(&mut self) {
-        self.election_elapsed = 0;
-        self.heartbeat_elapsed = 0;
-        self.election_timeout =
-            u64::from(self.election_ticks) + u64::from(self.jitter.below(self.election_ticks));
     }
 
     // Roles.
@@ -162,7 +159,6 @@ impl Raft {
         }
         self.leader = None;
         self.tracker.clear();
-        self.reset_timers();
     }
 
     pub(crate) fn become_follower(&mut self, term: u64, leader: Option<u64>) {
@@ -176,6 +172,7 @@ impl Raft {
     pub(crate) fn become_candidate(&mut self) {
         assert!(self.role != Role::Leader, "a leader cannot become candidate");
         self.reset(self.term + 1);
+        self.draw_election_timeout();
         self.role = Role::Candidate;
         self.vote = Some(self.id);
         self.tracker.start_votes();
@@ -186,6 +183,10 @@ impl Raft {
     pub(crate) fn become_leader(&mut self) {
         assert!(self.role == Role::Candidate, "only a candidate becomes leader");
         self.reset(self.term);
+        // It stands still while leading, so a leader that is deposed has a whole timeout before it stands
+        // again.
+        self.election_elapsed = 0;
+        self.restart_heartbeat_timer();
         self.role = Role::Leader;
         self.leader = Some(self.id);
         self.tracker.start_progress(self.log.last().index + 1);
@@ -255,19 +256,22 @@ impl Raft {
             }
             _ if message.term < self.term => self.handle_stale(kind, &message),
             _ => {
-                self.enter_term(kind, &message);
+                self.enter_term(message.term);
                 self.handle(kind, message);
             }
         }
         Ok(())
     }
 
-    /// A higher term ends whatever role this replica had. The sender of an append or heartbeat leads the
-    /// term; the sender of anything else may not.
-    fn enter_term(&mut self, kind: MessageType, message: &Message) {
-        if message.term > self.term {
-            let leads = matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat);
-            self.become_follower(message.term, leads.then_some(message.from));
+    /// A higher term ends whatever role this replica had.
+    ///
+    /// It does not restart the election timer. That is done by starting an election, by granting a vote and
+    /// by hearing from the leader of the term, and by nothing else (thesis 3.4, figure 3.1; etcd restarts
+    /// it here as well). If a refused request for a vote restarted it, a candidate that cannot win, for
+    /// want of entries, could keep those that can from ever standing.
+    fn enter_term(&mut self, term: u64) {
+        if term > self.term {
+            self.become_follower(term, None);
         }
     }
 
@@ -286,26 +290,33 @@ impl Raft {
             }
             (MsgAppendResponse, Role::Leader) => self.handle_append_response(&message),
             (MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&message),
-            // An answer to a role that is over. (No append reaches the leader of its own term: that
-            // would be two leaders of one term.)
+            // Somebody voted twice, or forgot. To go on would let two logs grow apart and both commit.
+            (MsgAppend | MsgHeartbeat, Role::Leader) => {
+                panic!("both {} and {} lead term {}", self.id, message.from, self.term)
+            }
+            // An answer to a role that is over.
             _ => {}
         }
     }
 
     /// Hears from the leader of the current term.
     fn follow(&mut self, leader: u64) {
-        match self.role {
-            Role::Follower => {
-                self.leader = Some(leader);
-                self.restart_election_timer();
+        if self.leader == Some(leader) {
+            self.election_elapsed = 0;
+        } else {
+            if let Some(other) = self.leader {
+                panic!("{} hears from both {other} and {leader} as leader of term {}", self.id, self.term);
             }
-            _ => self.become_follower(self.term, Some(leader)),
+            self.become_follower(self.term, Some(leader));
+            self.draw_election_timeout();
         }
     }
 
     /// A message of an older term changes nothing here, but somebody who still believes to lead must
     /// learn that the term is over, or a cut in one direction would keep it deposed and unaware (thesis
-    /// 3.3). An answer without content does that. A candidate needs none: its next term will be higher.
+    /// 3.3). An answer without content does that. A candidate gets none, unlike in figure 3.1: it may be
+    /// several terms behind, but the first heartbeat or vote request of a current term takes it there, and
+    /// until one comes its own elections bring it closer.
     fn handle_stale(&mut self, kind: MessageType, message: &Message) {
         if matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat) {
             self.send(MessageType::MsgHeartbeatResponse, message.from, Message::default());

@@ -366,11 +366,59 @@ fn a_granted_vote_restarts_the_timeout_and_a_refused_one_does_not() {
     let mut node = Setup::new(1, &[1, 2, 3]).log(&[1]).build();
     node.raw.tick_many(node.raw.idle_ticks());
     assert_eq!(node.raw.idle_ticks(), 0);
-    // At the same term, so that nothing else restarts it.
-    node.step(message(MsgRequestVote, 2, 1, 1));
-    assert_eq!(node.raw.idle_ticks(), 0);
-    node.step(Message { index: 1, log_term: 1, ..message(MsgRequestVote, 3, 1, 1) });
+    // Candidates that lack our entry, one in our term and one in a higher term.
+    for term in [1, 2] {
+        node.step(message(MsgRequestVote, 2, 1, term));
+        assert_eq!((node.raw.term(), node.raw.vote(), node.raw.idle_ticks()), (term, None, 0));
+    }
+    node.step(Message { index: 1, log_term: 1, ..message(MsgRequestVote, 3, 1, 2) });
     assert!(node.raw.idle_ticks() >= u64::from(ELECTION_TICKS) - 1);
+}
+
+#[test]
+fn a_candidate_that_cannot_win_does_not_keep_others_from_standing() {
+    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1]).build();
+    let mut term = 1;
+    // It asks more often than any timeout runs out.
+    for _ in 0..2 * ELECTION_TICKS {
+        if node.raw.role() == Candidate {
+            return;
+        }
+        term += 1;
+        node.step(message(MsgRequestVote, 2, 1, term));
+        node.raw.tick();
+    }
+    panic!("no candidacy by term {term}");
+}
+
+#[test]
+fn a_defeat_does_not_restart_the_timeout_and_leading_does() {
+    let mut loser = Node::in_role(Candidate, 3);
+    loser.raw.tick_many(loser.raw.idle_ticks());
+    for from in [2, 3] {
+        loser.step(Message { reject: true, ..message(MsgRequestVoteResponse, from, 1, 1) });
+    }
+    assert_eq!((loser.raw.role(), loser.raw.idle_ticks()), (Follower, 0));
+
+    let mut leader = Node::in_role(Candidate, 3);
+    leader.raw.tick_many(leader.raw.idle_ticks());
+    leader.step(message(MsgRequestVoteResponse, 2, 1, 1));
+    leader.raw.tick_many(100);
+    leader.step(message(MsgRequestVoteResponse, 3, 1, 2));
+    assert_eq!((leader.raw.role(), leader.raw.term()), (Follower, 2));
+    assert!(leader.raw.idle_ticks() >= u64::from(ELECTION_TICKS) - 1);
+}
+
+#[test]
+#[should_panic(expected = "both 1 and 2 lead term 1")]
+fn a_leader_does_not_bear_another_in_its_term() {
+    Node::in_role(Leader, 3).step(append(1, 0, 0, Vec::new(), 0));
+}
+
+#[test]
+#[should_panic(expected = "1 hears from both 2 and 3 as leader of term 1")]
+fn a_follower_does_not_bear_two_leaders_of_one_term() {
+    Node::in_role(Follower, 3).step(message(MsgHeartbeat, 3, 1, 1));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Each module is compiled from the `.proto` file of the same name. Payload fields are [`bytes::Bytes`],
 //! so cloning a message copies no payload. The format on the wire and on disk is what prost makes of
-//! these; the simulator can encode and decode every message to test that too.
+//! these.
 
 #![allow(missing_docs, reason = "the .proto files carry the comments; prost copies them where there are any")]
 

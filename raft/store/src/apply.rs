@@ -27,9 +27,14 @@ use crate::peer_storage::PeerStorage;
 use crate::proposals::Proposals;
 use crate::validate::{RequestError, check_commands};
 
-/// A batch is written once it has so many operations. Bounds what a restart with a long log to replay
-/// holds in memory, and the cost of a lookup in the [`Overlay`].
+/// A batch is written after the entry with which it has so many operations. Bounds what a restart with a
+/// long log to replay holds in memory, and the cost of a lookup in the [`Overlay`]. No entry adds more than
+/// [`MAX_COMMANDS`](crate::validate::MAX_COMMANDS).
 const MAX_BATCH_OPS: usize = 256;
+
+/// No batch starts with more room than this; a larger one grows. What an engine keeps of a batch may share
+/// its buffer, spare room included, for as long as one value of it lives.
+const MAX_BATCH_ROOM: usize = 64 << 10;
 
 /// Responses that wait for the write. Rarely more than one: a response is large, and so is what a `Vec`
 /// would allocate for a first one.
@@ -43,7 +48,7 @@ pub(crate) fn apply(
     term: u64,
     entries: &[Entry],
 ) -> Result<(), StoreError> {
-    let mut batch = Overlay::with_capacity(entries.iter().map(|entry| entry.data.len()).sum::<usize>() + 64);
+    let mut batch = Overlay::with_capacity(room(entries));
     let mut replies = Answers::new();
     for (position, entry) in entries.iter().enumerate() {
         assert!(
@@ -55,7 +60,8 @@ pub(crate) fn apply(
         );
         apply_entry(env, storage.region(), proposals, term, entry, &mut batch, &mut replies)?;
         if batch.len() >= MAX_BATCH_OPS || position + 1 == entries.len() {
-            let mut batch = std::mem::take(&mut batch).into_batch();
+            let next = Overlay::with_capacity(room(&entries[position + 1..]));
+            let mut batch = std::mem::replace(&mut batch, next).into_batch();
             storage.save_applied(entry.index, &mut batch);
             env.write(Db::Kv, batch)?;
             for (request, response) in replies.drain(..) {
@@ -64,6 +70,16 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// Bytes that the first batch of `entries` will take, roughly: what its commands say is about what they
+/// write, and the applied index comes on top.
+fn room(entries: &[Entry]) -> usize {
+    if entries.is_empty() {
+        return 0;
+    }
+    let said: usize = entries.iter().take(MAX_BATCH_OPS).map(|entry| entry.data.len()).sum();
+    said.min(MAX_BATCH_ROOM - 64) + 64
 }
 
 fn apply_entry(

@@ -26,6 +26,11 @@ pub enum Db {
 pub type WriteSeq = u64;
 
 /// The two databases of one store.
+///
+/// An engine that is opened has made durable what it shows, as RocksDB does by flushing what it recovers
+/// from its log, or shows only what is. A store takes what an earlier life wrote for durable: if it could
+/// read back a vote that was never synced, it would repeat the promise, and the next power failure would
+/// take the vote away.
 pub trait Engine {
     /// The value at `key`, as of the last write.
     ///

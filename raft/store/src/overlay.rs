@@ -16,7 +16,8 @@ use crate::error::EngineError;
 pub(crate) struct Overlay {
     batch: WriteBatch,
     /// One for each operation, so that a lookup compares integers side by side and hardly ever a key.
-    /// Batches are kept small (`apply::MAX_BATCH_OPS`), which beats the allocations of a map.
+    /// Batches are kept small (fewer than `apply::MAX_BATCH_OPS` before the last entry, and that adds at
+    /// most `validate::MAX_COMMANDS`), which beats the allocations of a map.
     fingerprints: SmallVec<[u64; 16]>,
 }
 

@@ -24,6 +24,10 @@ use crate::proposals::Proposals;
 use crate::timers::NEVER;
 use crate::validate::{Replica, RequestError, check_proposal};
 
+/// So many strangers are remembered. An answer to one leaves with the next sync, so who is forgotten for four
+/// others has had it, or will write again.
+const MAX_STRANGERS: usize = 4;
+
 /// A replica of a region.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -33,7 +37,8 @@ pub struct Peer {
     proposals: Proposals,
     /// What waits for the raft database, in the order of the writes.
     unsynced: VecDeque<Unsynced>,
-    /// Peers that wrote to us and are not in the region as we know it.
+    /// Peers that wrote to us and are not in the region as we know it: the latest to appear, oldest first,
+    /// at most [`MAX_STRANGERS`].
     strangers: SmallVec<[metapb::Peer; 2]>,
     /// The tick up to which raft has counted.
     ticked: u64,
@@ -120,19 +125,31 @@ impl Peer {
     }
 
     /// A message from another replica of the region. Dropped when it is not for this one, but for one that
-    /// lived on this store before.
-    pub(crate) fn on_raft_message(&mut self, to: metapb::Peer, from: Option<metapb::Peer>, message: Message) {
-        if to.id != self.meta.id {
+    /// lived on this store before; when it does not say who sent it; and when it is of a kind that never
+    /// travels: replicas campaign and beat by their own time, and a proposal that comes in as a client's
+    /// request is checked, and answered.
+    pub(crate) fn on_raft_message(&mut self, to: metapb::Peer, from: metapb::Peer, message: Message) {
+        use MessageType::{MsgBeat, MsgHup, MsgPropose};
+        if to.id != self.meta.id
+            || from.id != message.from
+            || matches!(message.msg_type(), MsgHup | MsgBeat | MsgPropose)
+        {
             return;
         }
-        if let Some(from) = from
-            && self.find_peer(from.id) != Some(from)
-        {
-            self.strangers.retain(|known| known.id != from.id);
-            self.strangers.push(from);
+        if self.find_peer(from.id) != Some(from) {
+            self.meet(from);
         }
         // What raft refuses is as good as lost on the way.
         let _ = self.raw.step(message);
+    }
+
+    /// Remembers where a peer is that the region does not have.
+    fn meet(&mut self, stranger: metapb::Peer) {
+        self.strangers.retain(|known| known.id != stranger.id);
+        if self.strangers.len() == MAX_STRANGERS {
+            self.strangers.remove(0);
+        }
+        self.strangers.push(stranger);
     }
 
     /// Checks and proposes. The answer comes when the entry is applied.

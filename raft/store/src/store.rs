@@ -67,16 +67,23 @@ impl Store {
 
     /// A message from another store.
     ///
-    /// Dropped, unless it is for this store and for the replica of the region that lives here now.
+    /// Dropped, unless it is for this store and for the replica of the region that lives here now, and of a
+    /// kind that replicas send each other.
     pub fn on_raft_message(&mut self, env: &mut impl Env, now_ns: u64, message: RaftMessage) {
         self.input(|store| {
-            let RaftMessage { region_id, from_peer, to_peer: Some(to), message: Some(message), .. } = message
+            let RaftMessage {
+                region_id,
+                from_peer: Some(from),
+                to_peer: Some(to),
+                message: Some(message),
+                ..
+            } = message
             else {
                 return Ok(());
             };
             if to.store_id == store.config.store_id {
                 let tick = store.timers.tick_at(now_ns);
-                let handle = |peer: &mut Peer, _: &mut _| peer.on_raft_message(to, from_peer, message);
+                let handle = |peer: &mut Peer, _: &mut _| peer.on_raft_message(to, from, message);
                 store.with_peer(env, tick, region_id, handle)?;
             }
             Ok(())

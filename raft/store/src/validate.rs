@@ -13,6 +13,10 @@ use raft_proto::raft_cmdpb::{
 
 use crate::keys::Cf;
 
+/// The most commands that one request may have. They are executed as one, so this bounds the batch and the
+/// time that other requests wait for it.
+pub const MAX_COMMANDS: usize = 256;
+
 /// Why a request is refused. [`errorpb::Error`] is its form on the wire.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RequestError {
@@ -61,6 +65,9 @@ pub enum RequestError {
     /// A request without a command.
     #[error("the request has no command")]
     NoCommand,
+    /// More commands than [`MAX_COMMANDS`].
+    #[error("{0} commands in one request, at most {MAX_COMMANDS} are allowed")]
+    TooManyCommands(usize),
     /// There is no column family of that name.
     #[error("unknown column family {0:?}")]
     UnknownColumnFamily(String),
@@ -93,6 +100,7 @@ impl From<RequestError> for errorpb::Error {
             RequestError::KeyNotInRegion(key) => Some(Reason::KeyNotInRegion(*key)),
             RequestError::PeerNotMatch { .. }
             | RequestError::NoCommand
+            | RequestError::TooManyCommands(_)
             | RequestError::UnknownColumnFamily(_)
             | RequestError::Unsupported(_)
             | RequestError::Refused(_) => None,
@@ -153,6 +161,9 @@ pub(crate) fn check_commands(request: &RaftCmdRequest, region: &Region) -> Resul
     }
     if request.requests.is_empty() {
         return Err(RequestError::NoCommand);
+    }
+    if request.requests.len() > MAX_COMMANDS {
+        return Err(RequestError::TooManyCommands(request.requests.len()));
     }
     request.requests.iter().try_for_each(|request| check_command(request, region))
 }

@@ -6,10 +6,11 @@ mod common;
 
 use common::{Cluster, REGION, append, first_region, get, put};
 use raft::Role;
-use raftstore::proto::eraftpb::MessageType;
+use raftstore::proto::eraftpb::{Entry, Message, MessageType};
 use raftstore::proto::errorpb::{StaleCommand, error::Reason};
 use raftstore::proto::metapb::Peer;
 use raftstore::proto::raft_cmdpb::{GetResponse, response::Result as Answer};
+use raftstore::proto::raft_serverpb::RaftMessage;
 use raftstore::{Db, EngineError, StoreError, keys};
 
 fn value(value: &'static str) -> Answer {
@@ -176,19 +177,50 @@ fn messages_for_others_are_dropped() {
     cluster.finish_sync(1, Db::Raft);
     let good = cluster.nodes[&1].env.sent[0].clone();
     assert_eq!(good.to_peer, Some(Peer { id: 20, store_id: 2, role: 0 }));
-    let mut cases = vec![good.clone(); 6];
+    let mut cases = vec![good.clone(); 8];
     cases[0].to_peer = Some(Peer { id: 20, store_id: 3, role: 0 });
     cases[1].to_peer = Some(Peer { id: 21, store_id: 2, role: 0 });
     cases[2].region_id = 2;
     cases[3].to_peer = None;
     cases[4].message = None;
     cases[5].message.as_mut().unwrap().to = 21;
+    cases[6].from_peer = None;
+    cases[7].from_peer = Some(Peer { id: 30, store_id: 3, role: 0 });
     for bad in cases {
         cluster.with(2, |store, env, now| store.on_raft_message(env, now, bad.clone()));
         assert_eq!(cluster.nodes[&2].peer().raft().term(), 5, "{bad:?}");
     }
     cluster.with(2, |store, env, now| store.on_raft_message(env, now, good));
     assert_eq!(cluster.nodes[&2].peer().raft().term(), 6);
+}
+
+#[test]
+fn nobody_else_makes_a_replica_campaign_beat_or_propose() {
+    let mut cluster = Cluster::led(3);
+    let (leader, other) = (Peer { id: 10, store_id: 1, role: 0 }, Peer { id: 20, store_id: 2, role: 0 });
+    let mut send = |kind: MessageType, from: Peer, to: Peer| {
+        let entries = vec![Entry { data: "x".into(), ..Entry::default() }];
+        let message =
+            Message { msg_type: kind as i32, from: from.id, to: to.id, entries, ..Message::default() };
+        let (from_peer, to_peer) = (Some(from), Some(to));
+        let message = RaftMessage {
+            region_id: REGION,
+            from_peer,
+            to_peer,
+            message: Some(message),
+            ..Default::default()
+        };
+        cluster.with(to.store_id, |store, env, now| store.on_raft_message(env, now, message));
+        assert_eq!(sent(&cluster, to.store_id), [], "{kind:?}");
+        let raft = cluster.nodes[&to.store_id].peer().raft();
+        assert_eq!((raft.term(), raft.last().index), (6, 6), "{kind:?}");
+    };
+    // Even one that claims to be the replica itself.
+    for from in [leader, other] {
+        send(MessageType::MsgHup, from, other);
+        send(MessageType::MsgBeat, from, leader);
+        send(MessageType::MsgPropose, from, leader);
+    }
 }
 
 #[test]
@@ -216,6 +248,37 @@ fn who_is_unknown_is_answered_where_it_wrote_from() {
     cluster.with(2, |store, env, now| store.on_raft_message(env, now, message));
     cluster.finish_sync(2, Db::Raft);
     assert_eq!(cluster.nodes[&2].env.sent[0].to_peer, Some(stranger));
+}
+
+#[test]
+fn many_strangers_do_not_pile_up() {
+    let mut cluster = Cluster::new(3);
+    cluster.stalled.insert(2);
+    for id in 40..=45 {
+        let stranger = Peer { id, store_id: id, role: 0 };
+        let request = Message {
+            msg_type: MessageType::MsgRequestVote as i32,
+            from: id,
+            to: 20,
+            term: 6,
+            index: 5,
+            log_term: 5,
+            ..Message::default()
+        };
+        let message = RaftMessage {
+            region_id: REGION,
+            from_peer: Some(stranger),
+            to_peer: Some(Peer { id: 20, store_id: 2, role: 0 }),
+            message: Some(request),
+            ..RaftMessage::default()
+        };
+        cluster.with(2, |store, env, now| store.on_raft_message(env, now, message));
+    }
+    cluster.finish_sync(2, Db::Raft);
+    // The first two were forgotten before their answers could leave: lost, as if on the way.
+    let answered: Vec<u64> =
+        cluster.nodes[&2].env.sent.iter().map(|message| message.to_peer.unwrap().id).collect();
+    assert_eq!(answered, [42, 43, 44, 45]);
 }
 
 #[test]

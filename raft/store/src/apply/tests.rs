@@ -6,6 +6,7 @@ use raft_proto::raft_cmdpb::{AdminRequest, RaftRequestHeader, Request};
 
 use super::*;
 use crate::testing::MapEngine;
+use crate::validate::MAX_COMMANDS;
 
 /// A replica that is about to apply the first entry of its log, number 6.
 struct Replica {
@@ -120,6 +121,28 @@ fn data_and_applied_index_are_one_write() {
     assert_eq!(replica.engine.writes, 3);
     assert_eq!(replica.value("k").unwrap().len(), 810);
     assert_eq!(replica.storage.applied_index(), 19);
+}
+
+#[test]
+fn no_batch_starts_with_more_room_than_it_may_need() {
+    assert_eq!(room(&[]), 0);
+    let small = vec![entry(6, 6, 3, vec![append("k")]); 10_000];
+    let bytes = small[0].data.len();
+    assert_eq!(room(&small[..2]), 2 * bytes + 64);
+    // No more entries than a batch takes, however many there are.
+    assert_eq!(room(&small), MAX_BATCH_OPS * bytes + 64);
+    let large = Entry { data: vec![0; 10 * MAX_BATCH_ROOM].into(), ..Entry::default() };
+    assert_eq!(room(&[large]), MAX_BATCH_ROOM);
+}
+
+#[test]
+fn an_entry_with_too_many_commands_does_nothing() {
+    let mut replica = Replica::new();
+    replica.propose(6, 6, 1);
+    replica.apply(&[entry(6, 6, 3, vec![append("k"); MAX_COMMANDS + 1])]).unwrap();
+    let error = replica.engine.replies[0].1.header.clone().unwrap().error.unwrap();
+    assert_eq!(error.message, "257 commands in one request, at most 256 are allowed");
+    assert_eq!((replica.value("k"), replica.storage.applied_index()), (None, 6));
 }
 
 #[test]

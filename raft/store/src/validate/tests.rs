@@ -109,6 +109,15 @@ fn commands_must_exist() {
 }
 
 #[test]
+fn a_request_has_a_bounded_number_of_commands() {
+    let mut many = get("c");
+    many.requests = vec![many.requests[0].clone(); MAX_COMMANDS];
+    assert_eq!(check(&many), Ok(()));
+    many.requests.push(many.requests[0].clone());
+    assert_eq!(check(&many), Err(RequestError::TooManyCommands(MAX_COMMANDS + 1)));
+}
+
+#[test]
 fn each_kind_of_command_has_its_part_of_the_epoch() {
     use admin_request::Command::{ChangePeer, CompactLog, Split, TransferLeader};
     let commands = [
