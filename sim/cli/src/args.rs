@@ -7,11 +7,12 @@ use raftsim_harness::scenario::MAX_SEED;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0   every run was clean
-  1   a finding: a check did not hold
-  2   bad usage, or a scenario file with errors; nothing was run
-  3   no finding, but a check ran out of its budget
-  70  a run was not deterministic, or raftsim itself failed
+  0    every run was clean
+  1    a finding: a check did not hold
+  2    bad usage, or a scenario file with errors; nothing was run
+  3    no finding, but a check ran out of its budget
+  70   a run was not deterministic, or raftsim itself failed
+  141  whoever read the output stopped before its end, as after `| head`
 ";
 
 const RUN_EXAMPLES: &str = "\

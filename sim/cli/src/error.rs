@@ -30,14 +30,12 @@ pub(crate) enum Error {
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(String),
-    /// Files that cannot be read or parsed.
-    #[error("{} with errors, nothing was run", crate::numbers::count(*broken, "file"))]
-    Scenarios {
-        /// How many there are.
-        broken: usize,
-        /// All that is wrong with them, rendered.
-        details: String,
-    },
+    /// Scenarios that were only to be checked.
+    #[error("{0}")]
+    Check(Broken),
+    /// Scenarios that were to be run.
+    #[error("{0}, nothing was run")]
+    Run(Broken),
     /// The file for a trace cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Write {
@@ -51,11 +49,21 @@ pub(crate) enum Error {
     Output(#[from] io::Error),
 }
 
+/// Files that cannot be read or parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("{} with errors", crate::numbers::count(*files, "file"))]
+pub(crate) struct Broken {
+    /// How many there are.
+    pub files: usize,
+    /// What is wrong with them, rendered.
+    pub details: String,
+}
+
 impl Error {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Error::Usage(_) | Error::Scenarios { .. } | Error::Write { .. } => Exit::Usage,
+            Error::Usage(_) | Error::Check(_) | Error::Run(_) | Error::Write { .. } => Exit::Usage,
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Pipe,
             Error::Output(_) => Exit::Internal,
         }
@@ -63,7 +71,10 @@ impl Error {
 
     /// The message for the terminal, with styles.
     pub(crate) fn render(&self) -> String {
-        let details = if let Error::Scenarios { details, .. } = self { details.as_str() } else { "" };
+        let details = match self {
+            Error::Check(broken) | Error::Run(broken) => broken.details.as_str(),
+            _ => "",
+        };
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         format!("{details}{red}error{red:#}: {self}\n")
     }

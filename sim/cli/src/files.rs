@@ -1,14 +1,15 @@
 //! From the paths of a command line to scenarios, or to everything that is wrong with them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use raftsim_harness::scenario::{self, Scenario};
+use raftsim_harness::scenario::{self, Diagnostic, Scenario};
 
-use crate::error::Error;
+use crate::error::Broken;
 
 /// A scenario and the file it came from.
 #[derive(Debug)]
@@ -29,36 +30,56 @@ impl File {
     }
 }
 
-/// Reads every scenario: files in the order given, directories sorted by name, a file named twice once.
+/// Reads every scenario: files in the order given, directories sorted by name. A file that several paths lead to is
+/// read once, by the first of them.
 ///
 /// # Errors
-/// All errors of all files, so that they can be mended in one go.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, Error> {
-    let (mut found, mut details, mut broken) = (Vec::new(), String::new(), 0);
+/// The errors of all files, so that they can be mended in one go.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<File>, Broken> {
+    let (mut found, mut broken) = (Vec::new(), Broken { files: 0, details: String::new() });
     let mut complain = |text: &str| {
-        broken += 1;
-        let _ = writeln!(details, "{}\n", text.trim_end());
+        broken.files += 1;
+        let _ = writeln!(broken.details, "{}\n", text.trim_end());
     };
     for path in paths {
         if let Err(message) = find(path, &mut found) {
             complain(&format!("error: {message}"));
         }
     }
-    let mut files: Vec<File> = Vec::new();
+    let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
     for path in found {
-        let name = path.display().to_string();
-        if files.iter().any(|file| file.name == name) {
+        // Where the path cannot be resolved, the file cannot be read either.
+        if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
             continue;
         }
-        match fs::read_to_string(&path) {
-            Err(error) => complain(&format!("error: cannot read {name}: {error}")),
-            Ok(source) => match scenario::parse(&source) {
-                Err(diagnostics) => complain(&scenario::render(&diagnostics, &name, &source, true)),
-                Ok(scenario) => files.push(File { name, source, scenario: Arc::new(scenario) }),
-            },
+        match read(&path) {
+            Err(complaint) => complain(&complaint),
+            Ok(file) => files.push(file),
         }
     }
-    if broken == 0 { Ok(files) } else { Err(Error::Scenarios { broken, details }) }
+    if broken.files == 0 { Ok(files) } else { Err(broken) }
+}
+
+/// Reads one scenario, or says what is wrong with it.
+fn read(path: &Path) -> Result<File, String> {
+    let name = path.display().to_string();
+    let bytes = fs::read(path).map_err(|error| format!("error: cannot read {name}: {error}"))?;
+    let source = String::from_utf8(bytes).map_err(|error| {
+        let (start, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        // Text up to the bad byte, so it stands at the same offset here, as the character that replaces it.
+        let shown = String::from_utf8_lossy(bytes);
+        let diagnostic = Diagnostic {
+            span: start..start + char::REPLACEMENT_CHARACTER.len_utf8(),
+            message: "this is not text in UTF-8".to_owned(),
+            label: format!("expected text, found the byte 0x{:02x}", bytes[start]),
+            help: None,
+        };
+        scenario::render(&[diagnostic], &name, &shown, true)
+    })?;
+    match scenario::parse(&source) {
+        Err(diagnostics) => Err(scenario::render(&diagnostics, &name, &source, true)),
+        Ok(scenario) => Ok(File { name, source, scenario: Arc::new(scenario) }),
+    }
 }
 
 /// Adds the file, or all scenario files below the directory.
@@ -70,11 +91,11 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
                 Ok(())
             }
             Ok(false) => Err(missing(path)),
-            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+            Err(error) => Err(unreadable(path, &error)),
         };
     }
     let before = found.len();
-    walk(path, found).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    walk(path, found)?;
     if found.len() == before {
         return Err(format!("there is no *.toml below {}", path.display()));
     }
@@ -83,21 +104,26 @@ fn find(path: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
 
 /// Depth first, in the order of names. What starts with a dot is left out; links to directories are not followed,
 /// so that no circle of them keeps us busy.
-fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let entries = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut entries = entries.map_err(|error| unreadable(directory, &error))?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             continue;
         }
         let path = entry.path();
-        if entry.file_type()?.is_dir() {
+        if entry.file_type().map_err(|error| unreadable(&path, &error))?.is_dir() {
             walk(&path, found)?;
         } else if path.extension().is_some_and(|extension| extension == "toml") && path.is_file() {
             found.push(path);
         }
     }
     Ok(())
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("cannot read {}: {error}", path.display())
 }
 
 fn missing(path: &Path) -> String {

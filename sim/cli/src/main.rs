@@ -60,7 +60,7 @@ fn dispatch(cli: Cli) -> Exit {
 }
 
 fn check(paths: &[std::path::PathBuf]) -> Result<Exit, Error> {
-    let files = files::load(paths)?;
+    let files = files::load(paths).map_err(Error::Check)?;
     let steps: usize = files.iter().map(|file| file.scenario.steps.len()).sum();
     let mut out = anstream::stdout();
     writeln!(out, "ok: {}, {}", numbers::count(files.len(), "scenario"), numbers::count(steps, "step"))?;

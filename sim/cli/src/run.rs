@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
             "--format json does not go with --story or --trace to the terminal".to_owned(),
         ));
     }
-    let files = files::load(&args.paths)?;
+    let files = files::load(&args.paths).map_err(Error::Run)?;
     if shows_one && files.len() > 1 {
         let message = format!("--story and --trace show one run, and here are {} scenarios", files.len());
         return Err(Error::Usage(message));
@@ -131,11 +131,15 @@ impl Plan<'_> {
     }
 
     /// Runs everything and tells `output` in order.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "whole runs are spread over threads; inside a run there is none"
+    )]
     fn execute(&self, output: &mut dyn Output) -> Result<Exit, Error> {
         let watch = Stopwatch::start();
         let progress = progress(self.tasks());
         output.begin()?;
-        let next = AtomicUsize::new(0);
+        let next = NextTask::default();
         let mut totals = Totals::default();
         thread::scope(|scope| {
             let (sender, outcomes) = mpsc::channel();
@@ -162,9 +166,9 @@ impl Plan<'_> {
         Ok(totals.exit())
     }
 
-    fn work(&self, next: &AtomicUsize, outcomes: &mpsc::Sender<(usize, Outcome)>) {
+    fn work(&self, next: &NextTask, outcomes: &mpsc::Sender<(usize, Outcome)>) {
         loop {
-            let task = next.fetch_add(1, Ordering::Relaxed);
+            let task = next.take();
             if task >= self.tasks() || outcomes.send((task, self.perform(task))).is_err() {
                 return;
             }
@@ -199,6 +203,19 @@ impl Plan<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The number of the next task: all that workers share.
+#[derive(Default)]
+struct NextTask(
+    #[allow(clippy::disallowed_types, reason = "it says who does a task, which changes nothing in the task")]
+    std::sync::atomic::AtomicUsize,
+);
+
+impl NextTask {
+    fn take(&self) -> usize {
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
 

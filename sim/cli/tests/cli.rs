@@ -32,6 +32,8 @@ fn a_finding_is_exit_1_and_says_all_there_is_to_know() {
     assert!(find("store  role").ends_with("term  vote  commit  applied    last"));
     assert_eq!(out.matches("LEADER").count(), 2, "one in the table of stores, one among the events:\n{out}");
     assert_eq!(find("replay"), "replay  raftsim run wrong.toml --seed 3");
+    let hint = "\nIn a checkout, `cargo run --release --` stands for `raftsim`.\n\n1 scenario, 1 run: ";
+    assert!(out.contains(hint), "the summary follows the hint:\n{out}");
     assert!(out.contains("-- expectation: "), "the events end with the finding:\n{out}");
 }
 

@@ -24,7 +24,9 @@ fn every_error_of_every_file_is_shown_and_nothing_is_run() {
             complaint.lines().position(|line| line.contains("{ crahs = 1 }")).expect("the line itself");
         assert!(complaint.lines().nth(shown + 1).is_some_and(|line| line.contains("^^^^^")), "{complaint}");
         assert!(complaint.contains("bad/b.toml"), "{complaint}");
-        assert!(complaint.trim_end().ends_with("error: 2 files with errors, nothing was run"), "{complaint}");
+        let end =
+            if verb == "run" { "2 files with errors, nothing was run\n" } else { "2 files with errors\n" };
+        assert!(complaint.ends_with(&format!("\nerror: {end}")), "{complaint}");
         assert_eq!(text(&output.stdout), "");
     }
 }
@@ -51,17 +53,47 @@ fn a_directory_without_scenarios_is_an_error() {
 
 #[test]
 fn a_file_named_twice_runs_once() {
+    let place = Place::with(&[("a/a.toml", CLEAN), ("bad.toml", "steps = []")]);
+    for paths in [["a/a.toml", "a"], ["a/a.toml", "./a/a.toml"], ["a", "a/../a/a.toml"]] {
+        let out = text(&place.raftsim(&["check", paths[0], paths[1]]).success().get_output().stdout);
+        assert_eq!(out, "ok: 1 scenario, 1 step\n", "{paths:?}");
+    }
+    let complaint = text(&place.raftsim(&["check", "bad.toml", "./bad.toml"]).code(2).get_output().stderr);
+    assert!(complaint.ends_with("error: 1 file with errors\n"), "{complaint}");
+}
+
+/// Too deep a directory cannot be read by anyone, unlike one without permissions, which root can read.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_inner_directory_that_cannot_be_read_is_named() {
     let place = Place::with(&[("a/a.toml", CLEAN)]);
-    let out = text(&place.raftsim(&["check", "a/a.toml", "a"]).success().get_output().stdout);
-    assert_eq!(out, "ok: 1 scenario, 1 step\n");
+    // Two halves that can be made by their paths, and one moved into the other.
+    let name = "d".repeat(250);
+    let half = [name.as_str(); 10].join("/");
+    for top in ["a", "b"] {
+        std::fs::create_dir_all(place.path().join(top).join(&half)).expect("a directory");
+    }
+    std::fs::rename(place.path().join("b"), place.path().join("a").join(&half).join("b")).expect("a move");
+    let complaint = text(&place.raftsim(&["check", "a"]).code(2).get_output().stderr);
+    assert!(complaint.starts_with(&format!("error: cannot read a/{half}/b/{name}/")), "{complaint}");
 }
 
 #[test]
-fn bytes_that_are_no_text_are_an_error() {
+fn bytes_that_are_no_text_are_an_error_with_their_place() {
     let place = Place::with(&[]);
-    std::fs::write(place.path().join("a.toml"), [0xff, 0xfe, 0]).expect("a file");
+    std::fs::write(place.path().join("a.toml"), b"about = \"x\"\n# \xc3\xa9 \xff\xfe\0").expect("a file");
     let complaint = text(&place.raftsim(&["run", "a.toml"]).code(2).get_output().stderr);
-    assert!(complaint.contains("cannot read a.toml"), "{complaint}");
+    assert!(complaint.contains("error: this is not text in UTF-8\n --> a.toml:2:5\n"), "{complaint}");
+    assert!(complaint.contains("found the byte 0xff"), "{complaint}");
+}
+
+#[test]
+fn of_many_errors_the_first_hundred_are_shown() {
+    let steps = "  { crahs = 1 },\n".repeat(2_000);
+    let place = Place::with(&[("a.toml", &format!("about = \"x\"\nsteps = [\n{steps}]\n"))]);
+    let complaint = text(&place.raftsim(&["check", "a.toml"]).code(2).get_output().stderr);
+    assert_eq!(complaint.matches("did you mean `crash`?").count(), 100);
+    assert!(complaint.ends_with("\n\nand 1900 more\n\nerror: 1 file with errors\n"), "{complaint}");
 }
 
 #[test]
@@ -98,6 +130,12 @@ fn help_has_examples_and_exit_codes() {
     let place = Place::with(&[]);
     let help = text(&place.raftsim(&["run", "--help"]).success().get_output().stdout);
     assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
+    for code in ["0", "1", "2", "3", "70", "141"] {
+        assert!(
+            help.lines().any(|line| line.trim_start().starts_with(&format!("{code} "))),
+            "{code}: {help}"
+        );
+    }
 }
 
 /// The tool must not panic where its reader stops early; a shell pipe to `head` does that.

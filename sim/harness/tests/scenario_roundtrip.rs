@@ -85,6 +85,33 @@ fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     btree_set(endpoint, 1..4).prop_map(|set| set.into_iter().collect())
 }
 
+type Ends = Option<Vec<Endpoint>>;
+
+/// Both ends of a link.
+fn ends() -> impl Strategy<Value = (Vec<Endpoint>, Vec<Endpoint>)> {
+    (endpoints(), endpoints()).prop_filter("others of nobody", |(from, to)| are_ends(Some(from), Some(to)))
+}
+
+/// The same where each may be missing.
+fn optional_ends() -> impl Strategy<Value = (Ends, Ends)> {
+    (option::of(endpoints()), option::of(endpoints()))
+        .prop_filter("others of nobody", |(from, to)| are_ends(from.as_deref(), to.as_deref()))
+}
+
+/// Whether "others" at an end of a link is the rest of some stores at the other.
+fn are_ends(from: Option<&[Endpoint]>, to: Option<&[Endpoint]>) -> bool {
+    let (all, others) = (Endpoint::Stores(Target::All), Endpoint::Stores(Target::Others));
+    let is_rest = |end: Option<&[Endpoint]>| end.is_some_and(|end| end.contains(&others));
+    let names_some = |end: Option<&[Endpoint]>| {
+        end.is_some_and(|end| {
+            !end.contains(&all)
+                && !end.contains(&others)
+                && end.iter().any(|endpoint| matches!(endpoint, Endpoint::Stores(_)))
+        })
+    };
+    (!is_rest(from) || names_some(to)) && (!is_rest(to) || names_some(from))
+}
+
 /// Disjoint groups: a set cut into pieces.
 fn groups() -> impl Strategy<Value = Vec<Vec<Endpoint>>> {
     (endpoints(), 1..3usize).prop_map(|(all, size)| all.chunks(size).map(<[Endpoint]>::to_vec).collect())
@@ -164,9 +191,8 @@ fn load() -> impl Strategy<Value = Action> {
 }
 
 fn network() -> impl Strategy<Value = Action> {
-    let ends = || option::of(endpoints());
-    (option::of(latency()), option::of(share()), option::of(share()), share(), ends(), ends()).prop_map(
-        |(latency, loss, duplicate, reorder, from, to)| {
+    (option::of(latency()), option::of(share()), option::of(share()), share(), optional_ends()).prop_map(
+        |(latency, loss, duplicate, reorder, (from, to))| {
             Action::Network(NetworkChange { latency, loss, duplicate, reorder: Some(reorder), from, to })
         },
     )
@@ -179,9 +205,8 @@ fn filter() -> impl Strategy<Value = Action> {
         Just(Effect::Hold),
         (1..=100u32).prop_map(|times| Effect::Duplicate { times }),
     ];
-    let (messages, ends) = (vec(word(), 1..4), || option::of(endpoints()));
-    (effect, messages, ends(), ends(), 0..5u64, option::of(count())).prop_map(
-        |(effect, messages, from, to, skip, count)| {
+    (effect, vec(word(), 1..4), optional_ends(), 0..5u64, option::of(count())).prop_map(
+        |(effect, messages, (from, to), skip, count)| {
             Action::Filter(Filter { effect, messages, from, to, skip, count, name: None })
         },
     )
@@ -192,11 +217,7 @@ fn heal() -> impl Strategy<Value = Heal> {
         [Endpoint::Stores(Target::All)] => Heal::All,
         _ => Heal::Of(endpoints),
     });
-    prop_oneof![
-        Just(Heal::All),
-        of,
-        (endpoints(), endpoints()).prop_map(|(from, to)| Heal::Between { from, to })
-    ]
+    prop_oneof![Just(Heal::All), of, ends().prop_map(|(from, to)| Heal::Between { from, to })]
 }
 
 fn filters() -> impl Strategy<Value = FilterRef> {
@@ -239,7 +260,7 @@ fn action() -> impl Strategy<Value = Action> {
             clients,
             name: None
         }),
-        (endpoints(), endpoints()).prop_map(|(from, to)| Action::Cut { from, to }),
+        ends().prop_map(|(from, to)| Action::Cut { from, to }),
         heal().prop_map(Action::Heal),
         network(),
         filter(),

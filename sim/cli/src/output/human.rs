@@ -151,6 +151,13 @@ impl Output for Human<'_> {
             writeln!(self.out)?;
             explain::explain(self.out, &self.files[*file], outcome, row)?;
         }
+        if !self.failures.is_empty() {
+            // Not the path of this very file: it would go on to run what was built before the fix.
+            writeln!(
+                self.out,
+                "\n{DIM}In a checkout, `cargo run --release --` stands for `raftsim`.{DIM:#}"
+            )?;
+        }
         if totals.scenarios > 1 || totals.runs > 1 || !self.failures.is_empty() {
             writeln!(self.out)?;
         }

@@ -67,7 +67,6 @@ impl Output for Json<'_> {
 }
 
 fn run(file: &File, outcome: &Outcome) -> Value {
-    let replay = ["run", &file.name, "--seed", &outcome.seed.to_string()].map(str::to_owned);
     let (verdict, message, finding) = match &outcome.result {
         Err(divergence) => ("diverged", Some(divergence.to_string()), None),
         Ok(Report { verdict: Verdict::Clean, .. }) => ("clean", None, None),
@@ -94,6 +93,37 @@ fn run(file: &File, outcome: &Outcome) -> Value {
         "elections": report.map(|report| report.counters.elections),
         "ops": report.map(|report| report.counters.ops),
         "trace_hash": report.map(|report| format!("{:016x}", report.trace_hash)),
-        "replay": replay,
+        "replay": replay(file, outcome),
     })
+}
+
+/// Arguments that repeat the run; for one that differed, both times.
+fn replay(file: &File, outcome: &Outcome) -> Vec<String> {
+    let mut arguments = ["run", &file.name, "--seed", &outcome.seed.to_string()].map(str::to_owned).to_vec();
+    if outcome.result.is_err() {
+        arguments.push("--verify".to_owned());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use raftsim_harness::run::verify::Divergence;
+    use raftsim_harness::scenario;
+    use raftsim_kernel::Time;
+
+    #[test]
+    fn a_divergence_is_replayed_by_verifying() {
+        let source = "about = \"x\"\nsteps = [{ wait = \"leader\" }]".to_owned();
+        let scenario = Arc::new(scenario::parse(&source).expect("a scenario"));
+        let file = File { name: "a b.toml".to_owned(), source, scenario };
+        let divergence =
+            Divergence { event: 5, time: Time(7), first: "timer".into(), second: "nothing".into() };
+        let run = run(&file, &Outcome { seed: 17, result: Err(divergence) });
+        assert_eq!(run["verdict"], "diverged");
+        assert_eq!(run["replay"], json!(["run", "a b.toml", "--seed", "17", "--verify"]));
+    }
 }

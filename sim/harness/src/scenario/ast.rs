@@ -134,12 +134,13 @@ pub enum Action {
         /// Name bound to the store; only with exactly one singular target.
         name: Option<String>,
     },
-    /// `restart`: crashed stores start from their disks; running ones crash first, losing nothing synced or unsynced.
+    /// `restart`: stores start from their disks. Running ones shut down first, which makes what they wrote durable.
     Restart {
         /// Which stores.
         targets: Vec<Target>,
     },
-    /// `partition`: messages pass within a group only; whoever is in no group is in one further group.
+    /// `partition`: messages pass within a group only; stores in no group are one further group. Replaces whatever
+    /// cut stores from each other before.
     Partition {
         /// The groups; none is empty.
         groups: Vec<Vec<Endpoint>>,
@@ -199,13 +200,13 @@ pub enum Target {
     Leader,
     /// The store that leads the region of this key.
     LeaderOf(String),
-    /// One follower of the same region, drawn by the run.
+    /// One running store other than the leader, drawn by the run.
     Follower,
-    /// All of its followers.
+    /// Every store but the leader, running or not.
     Followers,
     /// Every store.
     All,
-    /// Every store that the step does not name otherwise.
+    /// Every store that the step does not name otherwise; at an end of a link, that the other end does not name.
     Others,
     /// The store that an earlier step bound by `as` or `name`.
     Named(String),

@@ -35,13 +35,18 @@ impl Diagnostic {
     }
 }
 
+/// How many errors of a file are shown: more than anyone mends in one go, few enough to be shown at once, since each
+/// costs a pass over the file.
+const MOST: usize = 100;
+
 /// Shows `diagnostics` of the file called `file_name` with the text `source`, as a compiler would: the message,
 /// the file, line and column, the line itself with the place underlined, and help. With ANSI colors if `color`.
+/// Of more than a hundred the first are shown, and how many more there are.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], file_name: &str, source: &str, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.decor_style(DecorStyle::Ascii);
-    let reports = diagnostics.iter().map(|diagnostic| {
+    let reports = diagnostics.iter().take(MOST).map(|diagnostic| {
         let place =
             AnnotationKind::Primary.span(clamped(&diagnostic.span, source)).label(diagnostic.label.as_str());
         let snippet = Snippet::source(source).path(file_name).annotation(place);
@@ -53,6 +58,10 @@ pub fn render(diagnostics: &[Diagnostic], file_name: &str, source: &str, color: 
     });
     let mut text = reports.collect::<Vec<_>>().join("\n\n");
     text.push('\n');
+    match diagnostics.len().saturating_sub(MOST) {
+        0 => {}
+        more => text.push_str(&format!("\nand {more} more\n")),
+    }
     text
 }
 
@@ -116,6 +125,19 @@ mod tests {
         assert_eq!(nearest("append_response", words), Some("append-response"));
         assert_eq!(nearest("explode", words), None);
         assert_eq!(nearest("", words), None);
+    }
+
+    #[test]
+    fn of_many_errors_the_first_are_shown() {
+        let shown = |errors: usize| {
+            let diagnostics: Vec<_> =
+                (0..errors).map(|n| Diagnostic::new(0..1, format!("m{n}"), "l")).collect();
+            render(&diagnostics, "f", "a", false)
+        };
+        assert!(shown(MOST).contains("m99") && !shown(MOST).contains("more"));
+        let text = shown(MOST + 17);
+        assert!(text.contains("m99") && !text.contains("m100"), "{text}");
+        assert!(text.ends_with("\n\nand 17 more\n"), "{text}");
     }
 
     #[test]

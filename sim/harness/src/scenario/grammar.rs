@@ -325,11 +325,16 @@ pub(super) static FORMS: &[Form] = &[
         "Stores stop and lose what they hold in memory.",
         &[opt("losing", Shape::Word(&LOSING), "What their databases lose; default \"random\"."), BIND],
     ),
-    form("restart", Shape::Targets, "Crashed stores start again from their disks.", &[]),
+    form(
+        "restart",
+        Shape::Targets,
+        "Stores start again from their disks; running ones shut down first and lose nothing.",
+        &[],
+    ),
     form(
         "partition",
         Shape::Groups,
-        "Messages pass within a group only; stores in no group form one more.",
+        "Messages pass within a group only; stores in no group form one more. Replaces earlier cuts between stores.",
         &[BIND],
     ),
     form(
@@ -429,10 +434,13 @@ pub(super) static MIX: [Field; 6] = [
 /// Words that stand for stores, with what each means; none of them can be a name.
 pub(super) static TARGETS: [(&str, &str); 5] = [
     ("leader", "The store that leads."),
-    ("follower", "One follower, drawn by the run."),
-    ("followers", "All followers."),
+    ("follower", "One running store but the leader, drawn by the run."),
+    ("followers", "Every store but the leader."),
     ("all", "Every store."),
-    ("others", "Every store that the step does not name otherwise."),
+    (
+        "others",
+        "Every store that the step does not name otherwise; in `from` and `to`, that the other end does not.",
+    ),
 ];
 
 /// Words that cannot be names besides those of [`TARGETS`].

@@ -29,12 +29,14 @@
 //! minimum plus an exponential rest); shares `"0.5%"`, `"100ppm"`; sizes `"64KiB"`. Keys `"k"`, or `"k1..k50"` where
 //! several can be.
 //!
-//! **Targets** name stores: a number from 1, `"leader"`, `"follower"` (one, drawn by the run), `"followers"`,
-//! `"all"`, `"others"` (all that the step does not name otherwise), `"leader of KEY"`, or a name that a step before
-//! gave by `as`. Where several can stand, an array does too. Ends of links can also be `"client 1"` and `"clients"`.
+//! **Targets** name stores: a number from 1, `"leader"`, `"follower"` (one running store but the leader, drawn by the
+//! run), `"followers"` (every store but the leader), `"all"`, `"others"` (all that the step does not name otherwise),
+//! `"leader of KEY"`, or a name that a step before gave by `as`. Where several can stand, an array does too. Ends of
+//! links, `from` and `to`, can also be `"client 1"` and `"clients"`; there `"others"` are the stores that the other
+//! end does not name, so that end must name some, and not all.
 //!
-//! **Steps** run in order, each a table with one verb. `at = "1.2s"` pins a step to a virtual time, `after = "5ms"`
-//! delays it. `as = NAME` names the one store of a step, or its filter.
+//! **Steps** run in order, each a table with one verb. `at = "1.2s"` pins a step to a virtual time (one that has
+//! passed is now), `after = "5ms"` delays it. `as = NAME` names the one store of a step, or its filter.
 //!
 //! | verb | options | what happens |
 //! |---|---|---|
@@ -46,10 +48,10 @@
 //! | `scan = "a..z"` | `limit` | an ordered read; `"all"` for everything |
 //! | `load = "10s"` | `clients`, `keys`, `mix`, `value-size`, `ops` | random operations in the background |
 //! | `crash = TARGETS` | `losing`, `as` | `"random"`, `"unsynced"` or `"nothing"` of the unsynced writes is lost |
-//! | `restart = TARGETS` | | crashed stores start from their disks |
+//! | `restart = TARGETS` | | stores start from their disks; running ones shut down first and lose nothing |
 //! | `partition = [[1, 2], [3]]` | `as` | only within groups; the unnamed are one more |
 //! | `isolate = TARGETS` | `clients`, `as` | cut off from all stores, and from clients if `clients = true` |
-//! | `cut = { from, to }` | | one direction only |
+//! | `cut = { from, to }` | | nothing passes in this one direction |
 //! | `heal = "all"` | | or targets, or `{ from, to }` |
 //! | `network = { ... }` | `from`, `to` | links change their latency, loss, duplication, reordering |
 //! | `drop`, `delay`, `hold`, `duplicate` `= MESSAGES` | `from`, `to`, `skip`, `count`, `as`; `by`; `times` | a filter on [messages](MessageKind) |
@@ -59,12 +61,19 @@
 //! | `expect = ...` | its own | asserts now |
 //!
 //! Operations are the scenario's own and end when answered (`within`, default 30s), or go to the queue of `client = N`
-//! and end at once; `via = TARGET` sends to that store only, until the
-//! scenario ends.
+//! and end at once; `via = TARGET` sends to that store only, until the scenario ends. A client tries until it is
+//! answered, so an operation whose answer came too late or got lost may take effect more than once: an `append` that
+//! adds twice, a `cas` that fails because it has succeeded. A client has one `load` at a time: `wait = "load"` before
+//! the next.
+//!
+//! The `restart` of a running store is a clean one: what was written but not synced is kept and is durable from then
+//! on. To lose it, `crash` first. A `partition` replaces whatever cut stores from each other before; `isolate` and
+//! `cut` add to what there is.
 //!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
 //! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"` (`reaches`, `on`), `"role"` (`on`, `is`), `"dropped"`
-//! (`filter`, `count`).
+//! (`filter`, `count`). A condition on a store that does not exist yet, such as `"leader"` while there is none, does
+//! not hold yet; in any other step that is a finding.
 //!
 //! **Expectations**: `"leader"` (`on`, `not`), `"no-leader"`, `"replicas-equal"`, `"acked"`, `"unacked"` (`client`),
 //! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"` (`on`, and `is`, `reaches` or

@@ -12,6 +12,15 @@ use toml::de::DeValue;
 /// The ends of a directed link.
 pub(super) type Link = (Vec<Endpoint>, Vec<Endpoint>);
 
+/// The same as options of a step: all machines where one is missing.
+pub(super) type OptionalLink = (Option<Vec<Endpoint>>, Option<Vec<Endpoint>>);
+
+/// One end of a directed link, and where it stands.
+pub(super) struct End<'t, 's> {
+    place: Place<'t, 's>,
+    endpoints: Vec<Endpoint>,
+}
+
 impl Reader {
     /// One target, which may stand for several stores.
     pub(super) fn target(&mut self, place: Place<'_, '_>) -> Read<Target> {
@@ -107,15 +116,68 @@ impl Reader {
         Ok(groups)
     }
 
+    /// `from` or `to`.
+    pub(super) fn end<'t, 's>(&mut self, place: Place<'t, 's>) -> Read<End<'t, 's>> {
+        self.endpoints(place).map(|endpoints| End { place, endpoints })
+    }
+
     /// `{ from = ..., to = ... }`
     pub(super) fn link(&mut self, place: Place<'_, '_>) -> Read<Link> {
         let (mut from, mut to) = (None, None);
         self.fields(place, &LINK, |reader, field| {
-            let ends = Some(reader.endpoints(field));
-            if field.key == "from" { from = ends } else { to = ends }
+            let end = Some(reader.end(field));
+            if field.key == "from" { from = end } else { to = end }
         })?;
         // A missing end has been reported by `fields`.
-        Ok((from.ok_or(Reported)??, to.ok_or(Reported)??))
+        let (from, to) = (from.ok_or(Reported)??, to.ok_or(Reported)??);
+        self.rest_of_each_other(Some(&from), Some(&to))?;
+        Ok((from.endpoints, to.endpoints))
+    }
+
+    /// `from` and `to` as options of a step.
+    pub(super) fn optional_link(
+        &mut self,
+        from: Read<Option<End<'_, '_>>>,
+        to: Read<Option<End<'_, '_>>>,
+    ) -> Read<OptionalLink> {
+        let (from, to) = (from?, to?);
+        self.rest_of_each_other(from.as_ref(), to.as_ref())?;
+        Ok((from.map(|end| end.endpoints), to.map(|end| end.endpoints)))
+    }
+
+    /// Checks that `"others"` at one end of a link is the rest of something: some stores that the other end names.
+    fn rest_of_each_other(&mut self, from: Option<&End<'_, '_>>, to: Option<&End<'_, '_>>) -> Read<()> {
+        if let Some(end) = from {
+            self.is_rest_of(end, "to", to)?;
+        }
+        if let Some(end) = to {
+            self.is_rest_of(end, "from", from)?;
+        }
+        Ok(())
+    }
+
+    fn is_rest_of(&mut self, end: &End<'_, '_>, other_key: &str, other: Option<&End<'_, '_>>) -> Read<()> {
+        let others = Endpoint::Stores(Target::Others);
+        let Some(at) = end.endpoints.iter().position(|endpoint| *endpoint == others) else {
+            return Ok(());
+        };
+        let named = other.map_or(&[][..], |other| &other.endpoints);
+        let why = if other.is_none() {
+            "it is missing"
+        } else if named.contains(&others) {
+            "it is \"others\" too"
+        } else if named.contains(&Endpoint::Stores(Target::All)) {
+            "it names all"
+        } else if !named.iter().any(|endpoint| matches!(endpoint, Endpoint::Stores(_))) {
+            "it names none"
+        } else {
+            return Ok(());
+        };
+        let place = *self.one_or_more(end.place)?.get(at).unwrap_or(&end.place);
+        let label = format!("expected a `{other_key}` that names some of the stores; {why}");
+        let message = format!("wrong value for `{}`", end.place.key);
+        let help = "\"others\" at one end of a link means the stores that the other end does not name";
+        Err(self.report(Diagnostic::new(place.node.span(), message, label).help(help)))
     }
 
     /// What `heal` takes back.

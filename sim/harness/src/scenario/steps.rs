@@ -11,7 +11,7 @@ use super::ast::{
 use super::diagnostic::Diagnostic;
 use super::grammar::{Form, MAX_KEYS, MIX, NETWORK, Shape};
 use super::reader::{Place, Read, Reader, Reported, collect};
-use super::scope::is_key;
+use super::scope::{OptionalLink, is_key};
 use raftsim_kernel::{Duration, Ppm};
 use toml::de::DeTable;
 
@@ -227,6 +227,12 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         }
     }
 
+    /// The options `from` and `to`.
+    fn ends(&mut self) -> Read<OptionalLink> {
+        let (from, to) = (self.optional("from", Reader::end), self.optional("to", Reader::end));
+        self.reader.optional_link(from, to)
+    }
+
     fn network(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (mut latency, mut loss, mut duplicate, mut reorder) = (Ok(None), Ok(None), Ok(None), Ok(None));
         let table = self.reader.fields(value, &NETWORK, |reader, place| match place.key {
@@ -235,14 +241,15 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "duplicate" => duplicate = reader.share(place).map(Some),
             _ => reorder = reader.share(place).map(Some),
         });
-        let (from, to) = (self.optional("from", Reader::endpoints), self.optional("to", Reader::endpoints));
+        let ends = self.ends();
         if table?.is_empty() {
             let label = format!("expected {}, found an empty table", value.shape.expected());
             return Err(self.reader.invalid(value, label));
         }
         let (latency, loss): (Option<Latency>, Option<Ppm>) = (latency?, loss?);
         let (duplicate, reorder): (Option<Ppm>, Option<Ppm>) = (duplicate?, reorder?);
-        Ok(Action::Network(NetworkChange { latency, loss, duplicate, reorder, from: from?, to: to? }))
+        let (from, to) = ends?;
+        Ok(Action::Network(NetworkChange { latency, loss, duplicate, reorder, from, to }))
     }
 
     fn filter(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -256,14 +263,15 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 times.map(|times| Effect::Duplicate { times: times.unwrap_or(1) })
             }
         };
-        let (from, to) = (self.optional("from", Reader::endpoints), self.optional("to", Reader::endpoints));
+        let ends = self.ends();
         let (skip, count) = (self.optional("skip", Reader::count), self.optional("count", Reader::count));
         let name = self.optional("as", Reader::binding);
+        let (from, to) = ends?;
         Ok(Action::Filter(Filter {
             effect: effect?,
             messages: messages?,
-            from: from?,
-            to: to?,
+            from,
+            to,
             skip: skip?.unwrap_or(0),
             count: count?,
             name: name?,

@@ -120,6 +120,23 @@ fn targets_have_all_their_forms() {
 }
 
 #[test]
+fn others_at_one_end_are_the_rest_of_the_other() {
+    let others = || Endpoint::Stores(Target::Others);
+    let from = vec![others(), Endpoint::Client(1)];
+    let to = vec![Endpoint::Stores(Target::Store(2)), Endpoint::Clients];
+    let cut = "{ cut = { from = [\"others\", \"client 1\"], to = [2, \"clients\"] } }";
+    assert_eq!(action(cut), Action::Cut { from: from.clone(), to: to.clone() });
+    let heal = "{ heal = { from = [2, \"clients\"], to = [\"others\", \"client 1\"] } }";
+    assert_eq!(action(heal), Action::Heal(Heal::Between { from: to, to: from }));
+    let Action::Filter(filter) = action("{ drop = \"any\", from = \"leader\", to = \"others\" }") else {
+        panic!("a filter");
+    };
+    assert_eq!(filter.to, Some(vec![others()]));
+    // Elsewhere they are the rest of what their own list names.
+    assert_eq!(action("{ heal = \"others\" }"), Action::Heal(Heal::Of(vec![others()])));
+}
+
+#[test]
 fn heal_takes_back_all_or_some() {
     let all = Action::Heal(Heal::All);
     assert_eq!(action("{ heal = \"all\" }"), all);
