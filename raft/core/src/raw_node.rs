@@ -130,6 +130,9 @@ impl RawNode {
 
     /// Takes a vector of sent messages back, so that the next ones need no new one. Its content is dropped.
     pub fn reuse(&mut self, mut sent: Vec<Message>) {
+        if sent.capacity() == 0 {
+            return;
+        }
         sent.clear();
         let raft = &mut self.raft;
         for buffer in [&mut raft.messages, &mut raft.held] {

@@ -237,6 +237,9 @@ impl Peer {
     }
 
     fn send_all(&mut self, env: &mut impl Transport, mut messages: Vec<Message>) {
+        if messages.is_empty() {
+            return;
+        }
         for message in messages.drain(..) {
             self.send(env, message);
         }

@@ -428,23 +428,29 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     #[inline]
     fn take_effects(&mut self, node: NodeId) {
-        let incarnation = self.nodes[node.0 as usize].incarnation;
-        // The vectors go back when they are empty, so that no event allocates for them.
-        let mut timers = std::mem::take(&mut self.effects.timers);
-        for (after, token) in timers.drain(..) {
-            self.push(self.now + after, Event::Timer { node, incarnation, token });
+        // Each vector goes back when it is empty, so that no event allocates for it.
+        if !self.effects.timers.is_empty() {
+            let incarnation = self.nodes[node.0 as usize].incarnation;
+            let mut timers = std::mem::take(&mut self.effects.timers);
+            for (after, token) in timers.drain(..) {
+                self.push(self.now + after, Event::Timer { node, incarnation, token });
+            }
+            self.effects.timers = timers;
         }
-        self.effects.timers = timers;
-        let mut syncs = std::mem::take(&mut self.effects.syncs);
-        for db in syncs.drain(..) {
-            self.begin_sync(node, db);
+        if !self.effects.syncs.is_empty() {
+            let mut syncs = std::mem::take(&mut self.effects.syncs);
+            for db in syncs.drain(..) {
+                self.begin_sync(node, db);
+            }
+            self.effects.syncs = syncs;
         }
-        self.effects.syncs = syncs;
-        let mut sent = std::mem::take(&mut self.effects.sent);
-        for Outgoing { to, message } in sent.drain(..) {
-            self.route(node, to, message);
+        if !self.effects.sent.is_empty() {
+            let mut sent = std::mem::take(&mut self.effects.sent);
+            for Outgoing { to, message } in sent.drain(..) {
+                self.route(node, to, message);
+            }
+            self.effects.sent = sent;
         }
-        self.effects.sent = sent;
     }
 
     fn begin_sync(&mut self, node: NodeId, db: DbId) {
