@@ -25,6 +25,10 @@ pub fn db_id(db: Db) -> DbId {
     }
 }
 
+/// The first region's replica on store `n` has the id `PEER_BASE + n`: never a store's id, so that code
+/// which takes one for the other shows.
+pub const PEER_BASE: u64 = 100;
+
 /// The machine of a store. Stores are numbered from 1, machines from 0.
 #[must_use]
 pub fn node_of(store: u64) -> NodeId {

@@ -20,6 +20,7 @@ use raftsim_kernel::{Duration, Loss, Time};
 
 use crate::check::Role;
 use crate::record::{Line, Place, Record, What};
+use crate::store_node::PEER_BASE;
 
 /// Equal news of several stores is one row if no more than this lies between the first and the last.
 const WINDOW: Duration = Duration::millis(50);
@@ -29,8 +30,6 @@ const QUIET: Duration = Duration::secs(2);
 const HEAD: usize = 24;
 /// Rows shown at the end of one.
 const TAIL: usize = 8;
-/// Peer ids are store ids plus this, so that code which takes one for the other shows.
-const PEER_BASE: u64 = 100;
 
 /// The story of a run.
 #[must_use]

@@ -29,7 +29,7 @@ use crate::scenario::ast::{
     Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
     Scenario, When,
 };
-use crate::store_node::{StoreNode, node_of};
+use crate::store_node::{PEER_BASE, StoreNode, node_of};
 use crate::watch::{Watch, replica_state};
 
 pub use panics::install_panic_hook;
@@ -465,15 +465,14 @@ fn client_link(model: LinkModel) -> LinkModel {
     LinkModel { duplicate: raftsim_kernel::Ppm::ZERO, reorder: raftsim_kernel::Ppm::ZERO, ..model }
 }
 
-/// The region that holds every key, with one peer on each store. Peer ids differ from store ids, so that
-/// code which takes one for the other shows.
+/// The region that holds every key, with one peer on each store.
 fn first_region(stores: u64) -> Region {
     Region {
         id: FIRST_REGION,
         start_key: Default::default(),
         end_key: Default::default(),
         region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peers: (1..=stores).map(|store| Peer { id: 100 + store, store_id: store, role: 0 }).collect(),
+        peers: (1..=stores).map(|store| Peer { id: PEER_BASE + store, store_id: store, role: 0 }).collect(),
     }
 }
 
