@@ -45,7 +45,7 @@ pub(crate) fn explain(out: &mut dyn Write, file: &File, outcome: &Outcome, row: 
 }
 
 fn others(row: &Row) -> String {
-    match (row.runs, row.findings) {
+    match (row.totals.runs, row.totals.findings) {
         (1, _) => String::new(),
         (runs, 1) => format!("  {DIM}the only one of {} seeds{DIM:#}", grouped(runs)),
         (runs, findings) => {

@@ -259,7 +259,8 @@ impl Totals {
         }
     }
 
-    fn add(&mut self, outcome: &Outcome) {
+    /// Counts one run.
+    pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.runs += 1;
         let Ok(report) = &outcome.result else {
             self.diverged += 1;

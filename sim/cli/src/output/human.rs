@@ -29,14 +29,8 @@ pub(crate) struct Human<'a> {
 /// A line of the table: the sums over a file's runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
-    /// Runs.
-    pub runs: u64,
-    /// Those in which a check did not hold.
-    pub findings: u64,
-    unknown: u64,
-    diverged: u64,
-    time_ns: u64,
-    events: u64,
+    /// What the summary counts as well, for this file alone.
+    pub totals: Totals,
     elections: u64,
     ops: u64,
     hash: u64,
@@ -44,33 +38,24 @@ pub(crate) struct Row {
 
 impl Row {
     fn add(&mut self, outcome: &Outcome) {
-        self.runs += 1;
-        let Ok(report) = &outcome.result else {
-            self.diverged += 1;
-            return;
-        };
-        match report.verdict {
-            Verdict::Clean => {}
-            Verdict::Finding(_) => self.findings += 1,
-            Verdict::Unknown(_) => self.unknown += 1,
-        }
-        self.time_ns = self.time_ns.saturating_add(report.time.as_nanos());
-        self.events += report.events;
+        self.totals.add(outcome);
+        let Ok(report) = &outcome.result else { return };
         self.elections += report.counters.elections;
         self.ops += report.counters.ops;
         // One run's hash stands as it is, so that it can be compared with any other output.
-        self.hash = if self.runs == 1 { report.trace_hash } else { combined(self.hash, report.trace_hash) };
+        self.hash =
+            if self.totals.runs == 1 { report.trace_hash } else { combined(self.hash, report.trace_hash) };
     }
 
     fn verdict(&self) -> (anstyle::Style, String) {
-        let number =
-            |n: u64, word: &str| if self.runs == 1 { word.to_owned() } else { format!("{n} {word}") };
-        if self.diverged > 0 {
-            (BAD, number(self.diverged, "differ"))
-        } else if self.findings > 0 {
-            (BAD, number(self.findings, "FAILED"))
-        } else if self.unknown > 0 {
-            (DOUBT, number(self.unknown, "unknown"))
+        let Totals { runs, diverged, findings, unknown, .. } = self.totals;
+        let number = |n: u64, word: &str| if runs == 1 { word.to_owned() } else { format!("{n} {word}") };
+        if diverged > 0 {
+            (BAD, number(diverged, "differ"))
+        } else if findings > 0 {
+            (BAD, number(findings, "FAILED"))
+        } else if unknown > 0 {
+            (DOUBT, number(unknown, "unknown"))
         } else {
             (GOOD, "clean".to_owned())
         }
@@ -104,13 +89,13 @@ impl<'a> Human<'a> {
     fn print_row(&mut self, file: usize) -> io::Result<()> {
         let Human { out, row, names, .. } = self;
         let (style, verdict) = row.verdict();
-        let runs = if self.many { format!("  {:>7}", grouped(row.runs)) } else { String::new() };
+        let runs = if self.many { format!("  {:>7}", grouped(row.totals.runs)) } else { String::new() };
         writeln!(
             out,
             "{:<names$}{runs}  {style}{verdict:<11}{style:#}  {:>12}  {:>13}  {:>9}  {:>9}  {:016x}",
             self.files[file].name,
-            span(row.time_ns),
-            grouped(row.events),
+            span(row.totals.time_ns),
+            grouped(row.totals.events),
             grouped(row.elections),
             grouped(row.ops),
             row.hash,

@@ -231,15 +231,17 @@ impl Run {
             }
             Phase::Healing { deadline, done } => {
                 let (deadline, before) = (*deadline, *done);
-                // The clock is for a cluster that gets nowhere, not for one that has much to do.
-                let done = self.jobs_done();
-                if done != before {
-                    let deadline = self.world.now() + recovery_bound(&self.scenario);
-                    self.phase = Phase::Healing { deadline, done };
-                }
                 let watch = self.world.observer();
-                if self.is_due_for_a_look(watch.changes() + watch.answers()) && self.unhealed().is_none() {
-                    return self.closing_checks();
+                if self.is_due_for_a_look(watch.changes() + watch.answers()) {
+                    if self.unhealed().is_none() {
+                        return self.closing_checks();
+                    }
+                    // The clock is for a cluster that gets nowhere, not for one that has much to do.
+                    let done = self.jobs_done();
+                    if done != before {
+                        let deadline = self.world.now() + recovery_bound(&self.scenario);
+                        self.phase = Phase::Healing { deadline, done };
+                    }
                 }
                 if self.event_by(deadline)? {
                     let why = self.unhealed().unwrap_or_default();

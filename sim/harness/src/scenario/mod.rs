@@ -63,11 +63,11 @@
 //! Operations are the scenario's own and end when answered (`within`, default 30s), or go to the queue of `client = N`
 //! and end at once; `via = TARGET` sends to that store only, until the scenario ends. A client tries until it is
 //! answered, so an operation whose answer came too late or got lost may take effect more than once: an `append` that
-//! adds twice, a `cas` that fails because it has succeeded. A client has one `load` at a time: `wait = "load"` before
-//! the next.
+//! adds twice, a `cas` that fails because it has succeeded. Loads of one client follow
+//! each other.
 //!
 //! The `restart` of a running store is a clean one: what was written but not synced is kept and is durable from then
-//! on. To lose it, `crash` first. A `partition` replaces whatever cut stores from each other before; `isolate` and
+//! on. To lose it, `crash` first. A `partition` replaces every cut that was there before; `isolate` and
 //! `cut` add to what there is.
 //!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
