@@ -1,60 +1,147 @@
-//! Elections (thesis 3.4 and 3.6.1).
+//! Elections (thesis 3.4, 3.6.1), with the rules that keep them from disturbing a group that works: asking
+//! first (pre-vote, 9.6) and staying with a leader that is heard from (4.2.3, 6.2).
 //!
 //! Promise: a replica grants at most one vote a term, and only to a candidate whose log is at least as up
-//! to date as its own.
+//! to date as its own. A pre-vote is no vote: it changes neither term nor vote, on either side. With
+//! [`check_quorum`](crate::Config::check_quorum), who heard from a leader elects nobody for
+//! `election_ticks`, whatever becomes of the term meanwhile; leases rely on that.
+
+use bytes::Bytes;
 
 use crate::eraftpb::{Message, MessageType};
 use crate::quorum::VoteResult;
 use crate::raft::Raft;
 use crate::ready::{EntryId, Role};
 
+/// In the context of a vote request: the leader itself wants this election, so voters need not stay with
+/// it (thesis 4.2.3), nor look at priorities.
+const FORCED: &[u8] = b"transfer";
+
+/// Before a priority in the context of a vote request; a priority of 0 is left out.
+const PRIORITY: &[u8] = b"priority ";
+
+fn context_of(priority: i64) -> Bytes {
+    if priority == 0 { Bytes::new() } else { [PRIORITY, &priority.to_be_bytes()].concat().into() }
+}
+
+fn priority_in(context: &[u8]) -> i64 {
+    let bytes = context.strip_prefix(PRIORITY).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, i64::from_be_bytes)
+}
+
 impl Raft {
+    // Standing.
+
     /// The election timeout ran out, or the caller wants a campaign.
     pub(crate) fn handle_hup(&mut self) {
-        if self.role == Role::Leader || !self.promotable() {
+        // Who asks for votes gives the own one, which a lease may rely on.
+        let leased = self.config.lease_ticks().is_some() && self.stays_with_leader();
+        if leased || !self.may_campaign() {
             return;
         }
-        self.become_candidate();
-        let last = self.log.last();
-        for place in 0..self.tracker.voters().len() {
-            let to = self.tracker.voters()[place];
-            if to != self.id {
-                let message = Message { index: last.index, log_term: last.term, ..Message::default() };
-                self.send(MessageType::MsgRequestVote, to, message);
-            }
+        if self.config.pre_vote {
+            self.become_pre_candidate();
+            self.request_votes(MessageType::MsgRequestPreVote, context_of(self.config.priority));
+            // Counts at once: it promises nothing.
+            self.count_vote(self.id, true);
+        } else {
+            self.campaign(context_of(self.config.priority));
         }
     }
 
-    /// A candidate of this term asks for a vote.
-    pub(crate) fn handle_request_vote(&mut self, message: &Message) {
+    /// The leader hands over to this replica, so it need not ask whether it would win.
+    pub(crate) fn campaign_by_transfer(&mut self) {
+        if self.may_campaign() {
+            self.campaign(Bytes::from_static(FORCED));
+        }
+    }
+
+    fn may_campaign(&self) -> bool {
+        self.role != Role::Leader && self.promotable() && !self.has_unapplied_conf_change()
+    }
+
+    /// Asks for votes in the next term. The own one counts when it is durable.
+    fn campaign(&mut self, context: Bytes) {
+        self.become_candidate();
+        self.request_votes(MessageType::MsgRequestVote, context);
+    }
+
+    fn request_votes(&mut self, kind: MessageType, context: Bytes) {
+        let EntryId { term: log_term, index } = self.log.last();
+        let term = self.term + u64::from(kind == MessageType::MsgRequestPreVote);
+        for place in 0..self.tracker.count() {
+            let to = self.tracker.id_at(place);
+            if to == self.id || !self.tracker.is_voter(to) {
+                continue;
+            }
+            let message = Message { index, log_term, context: context.clone(), ..Message::default() };
+            self.send_in(term, kind, to, message);
+        }
+    }
+
+    // Voting.
+
+    /// Whether to ignore a candidate because a leader is there.
+    pub(crate) fn ignores_candidate(&self, message: &Message) -> bool {
+        message.term > self.term && message.context != FORCED && self.stays_with_leader()
+    }
+
+    /// Whether this replica leads, or heard from a leader within `election_ticks`.
+    fn stays_with_leader(&self) -> bool {
+        self.config.check_quorum && (self.role == Role::Leader || self.now < self.loyal_until)
+    }
+
+    /// A candidate asks for a vote, in this term; or for a pre-vote, in this term or a later one.
+    pub(crate) fn handle_request_vote(&mut self, message: &Message, pre: bool) {
         // Once a leader is known the term is decided. A vote could no longer elect anybody, only start
-        // another timeout's worth of silence.
+        // another timeout's worth of silence. For a later term, nothing is decided.
         let free = self.vote.is_none() && self.leader.is_none();
-        let candidate_last = EntryId { term: message.log_term, index: message.index };
-        let granted = (free || self.vote == Some(message.from)) && candidate_last >= self.log.last();
-        if granted {
+        let free = free || self.vote == Some(message.from) || (pre && message.term > self.term);
+        let granted = free && self.prefers(message);
+        let kind = match pre {
+            true => MessageType::MsgRequestPreVoteResponse,
+            false => MessageType::MsgRequestVoteResponse,
+        };
+        if granted && !pre {
             self.vote = Some(message.from);
             self.draw_election_timeout();
         }
-        self.send_request_vote_response(message.from, !granted);
+        // A granted pre-vote names the term that it is about. A refused one tells the own term, or who
+        // asks would enter a term that nobody is in (etcd d4471b2).
+        let term = if granted { message.term } else { self.term };
+        self.send_in(term, kind, message.from, Message { reject: !granted, ..Message::default() });
     }
 
-    fn send_request_vote_response(&mut self, to: u64, reject: bool) {
-        let message = Message { reject, ..Message::default() };
-        self.send(MessageType::MsgRequestVoteResponse, to, message);
+    /// Whether a candidate's log is up to date and, if it is equal to the own one, its priority is not lower.
+    fn prefers(&self, message: &Message) -> bool {
+        let (candidate, own) = (EntryId { term: message.log_term, index: message.index }, self.log.last());
+        let chosen = message.context == FORCED || priority_in(&message.context) >= self.config.priority;
+        candidate > own || (candidate == own && chosen)
     }
 
-    pub(crate) fn handle_request_vote_response(&mut self, message: &Message) {
-        self.count_vote(message.from, !message.reject);
+    /// A pre-candidate of an older term gets an answer, unlike others: it will not come nearer by itself.
+    pub(crate) fn refuse_pre_vote(&mut self, to: u64) {
+        let message = Message { reject: true, ..Message::default() };
+        self.send(MessageType::MsgRequestPreVoteResponse, to, message);
     }
 
-    /// A candidate hears from a voter, itself included.
+    /// A candidate or pre-candidate hears from a voter, itself included.
     pub(crate) fn count_vote(&mut self, from: u64, granted: bool) {
         self.tracker.record_vote(from, granted);
-        match self.tracker.vote_result() {
-            VoteResult::Won => self.become_leader(),
-            VoteResult::Lost => self.become_follower(self.term, None),
-            VoteResult::Pending => {}
+        match (self.tracker.vote_result(), self.role) {
+            (VoteResult::Won, Role::PreCandidate) => self.campaign(context_of(self.config.priority)),
+            (VoteResult::Won, _) => self.become_leader(),
+            (VoteResult::Lost, _) => self.become_follower(self.term, None),
+            (VoteResult::Pending, _) => {}
+        }
+    }
+
+    // Leading on.
+
+    /// A leader that a quorum does not answer steps down: its clients should look for another one.
+    pub(crate) fn check_quorum(&mut self) {
+        if !self.tracker.take_active_quorum(self.id) {
+            self.become_follower(self.term, None);
         }
     }
 }

@@ -7,6 +7,8 @@
 use raft_proto::eraftpb::MessageType;
 use thiserror::Error;
 
+use crate::configuration::ConfChangeError;
+
 /// Why a call on a [`RawNode`](crate::RawNode) was refused. A refused call has changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Error {
@@ -16,6 +18,45 @@ pub enum Error {
         /// The leader of the current term, as far as this replica knows.
         leader: Option<u64>,
     },
+    /// The leader hands over, and takes no proposals until it did or the hand-over timed out.
+    #[error("handing over to {to}")]
+    Transferring {
+        /// The replica that is to lead.
+        to: u64,
+    },
+    /// The leader was removed from its group and leads only until another one is elected.
+    #[error("no longer a member of the group")]
+    NotMember,
+    /// The leader's uncommitted entries have reached
+    /// [`max_uncommitted_size`](crate::Config::max_uncommitted_size). Try again later.
+    #[error("too much is uncommitted")]
+    TooMuchUncommitted,
+    /// A membership change before the last one is applied. Try again later.
+    #[error("the membership change at index {index} may not be applied yet")]
+    ConfChangePending {
+        /// Changes up to this index must be applied first.
+        index: u64,
+    },
+    /// A membership change before the leader has committed an entry of its own term. Two leaders in
+    /// turn could otherwise each start one from the same configuration, and so have disjoint majorities
+    /// (Ongaro, raft-dev, 10 July 2015). Try again later.
+    #[error("no entry of term {term} is committed yet")]
+    TermNotCommitted {
+        /// The current term.
+        term: u64,
+    },
+    /// See [`ConfChangeError`].
+    #[error(transparent)]
+    ConfChange(#[from] ConfChangeError),
+    /// To forget the leader would break the promise that its lease relies on.
+    #[error("the leader may hold a lease")]
+    Leased,
+    /// Only a follower can ask for a snapshot.
+    #[error("a leader has nobody to ask for a snapshot")]
+    Leading,
+    /// A snapshot can be requested once the log ends with an entry of the current leader.
+    #[error("the log does not end in the current term yet")]
+    RequestTooEarly,
     /// A message that only a replica itself may make came from another one.
     #[error("{0:?} from another replica")]
     LocalMessage(MessageType),
@@ -27,9 +68,9 @@ pub enum Error {
         /// This replica.
         id: u64,
     },
-    /// A known kind of message that this replica has no use for.
-    #[error("{0:?} is not supported")]
-    Unsupported(MessageType),
+    /// A message lacks a part that its kind must have, or has one that says nothing.
+    #[error("malformed {0:?}")]
+    Malformed(MessageType),
     /// A kind of message that does not exist in this version.
     #[error("unknown message type {0}")]
     UnknownMessage(i32),
@@ -59,8 +100,19 @@ pub enum ConfigError {
         heartbeat_ticks: u32,
     },
     /// Nothing could ever be replicated.
-    #[error("max_inflight_messages must not be 0")]
+    #[error("max_inflight_messages and max_inflight_bytes must not be 0")]
     ZeroInflight,
+    /// Voters keep the promise that leases rely on only if `check_quorum` is set.
+    #[error("lease reads need check_quorum")]
+    LeaseWithoutCheckQuorum,
+    /// The lease would be over when it begins.
+    #[error("a lease margin of {margin_ticks} leaves nothing of {election_ticks} election_ticks; at most election_ticks - 3 make sense")]
+    NoLeaseLeft {
+        /// As configured.
+        margin_ticks: u32,
+        /// As configured.
+        election_ticks: u32,
+    },
 }
 
 /// Why a [`Storage`](crate::Storage) gave no answer, or none that can be used.

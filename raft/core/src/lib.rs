@@ -38,24 +38,33 @@
 //! ```
 
 mod config;
+mod configuration;
 mod election;
 mod error;
 mod jitter;
 mod log;
+mod membership;
 mod progress;
 mod quorum;
 mod raft;
 mod raw_node;
+mod reads;
 mod ready;
 mod replication;
+mod snapshot;
 mod storage;
 mod tracker;
+mod transfer;
 mod writes;
 
-pub use config::Config;
+pub use config::{Config, ReadMode};
+pub use configuration::{ConfChangeError, Configuration};
 pub use error::{ConfigError, Error, StorageError};
+pub use membership::conf_change_of;
 pub use progress::{Inflights, Progress, ProgressState};
 pub use raft_proto::eraftpb;
 pub use raw_node::RawNode;
+pub use reads::{ReadId, ReadState};
 pub use ready::{EntryId, Ready, Role, SoftState};
+pub use snapshot::SnapshotStatus;
 pub use storage::{MemStorage, RaftState, Storage};

@@ -5,9 +5,13 @@
 //!                         handed to apply <= persisted <= handed to write <= last
 //! ```
 //!
-//! Promise: no entry at or below `commit` is ever changed or removed (asserted), and an entry is handed
-//! out to be applied only when it is both committed and durable here. Entries sit in a persistent
-//! vector, so a copy of the log costs nothing until one of the two changes.
+//! A snapshot that replaces the log moves all of these to its index but for two: `applied` follows when
+//! the state machine has been replaced, `persisted` when the snapshot is durable.
+//!
+//! Promise: no entry at or below `commit` is ever changed (asserted), and only applied ones are forgotten. An
+//! entry is handed out to be applied when it is committed, durable here (unless the caller wants it
+//! before), and what precedes it was handed out and, if that is a snapshot, applied. Entries sit in a
+//! persistent vector, so a copy of the log costs nothing until one of the two changes.
 
 use im::Vector;
 use prost::Message as _;
@@ -31,6 +35,10 @@ pub(crate) struct RaftLog {
     /// Entries up to here were handed out to be applied.
     applying: u64,
     applied: u64,
+    /// A snapshot was taken up and is not applied yet.
+    restoring: bool,
+    /// Whether entries may be handed out to be applied before they are durable here.
+    apply_unpersisted: bool,
 }
 
 impl RaftLog {
@@ -46,6 +54,8 @@ impl RaftLog {
             commit,
             applying: applied,
             applied,
+            restoring: false,
+            apply_unpersisted: false,
         };
         entries.into_iter().for_each(|entry| log.push(entry));
         log.written = log.last.index;
@@ -57,6 +67,12 @@ impl RaftLog {
             log.last.index
         );
         log
+    }
+
+    /// Hands entries out to be applied before they are durable here.
+    pub(crate) fn apply_unpersisted(mut self, yes: bool) -> RaftLog {
+        self.apply_unpersisted = yes;
+        self
     }
 
     pub(crate) fn truncated(&self) -> EntryId {
@@ -135,6 +151,11 @@ impl RaftLog {
         entries.into_iter().take(count).cloned().collect()
     }
 
+    /// Bytes of data in the entries in `(after, until]`.
+    pub(crate) fn bytes_between(&self, after: u64, until: u64) -> u64 {
+        (after + 1..=until).filter_map(|index| self.entry(index)).map(|entry| entry.data.len() as u64).sum()
+    }
+
     /// Appends an entry that follows the last one.
     pub(crate) fn push(&mut self, entry: Entry) {
         let id = EntryId { term: entry.term, index: entry.index };
@@ -187,6 +208,38 @@ impl RaftLog {
         self.persisted = self.persisted.min(keep);
     }
 
+    /// A snapshot of everything up to `id` takes the place of the log.
+    pub(crate) fn restore(&mut self, id: EntryId) {
+        assert!(id.index >= self.commit, "snapshot {id:?} is below commit {}", self.commit);
+        self.entries = Vector::new();
+        self.terms = smallvec![id];
+        self.last = id;
+        self.written = id.index;
+        self.persisted = self.persisted.min(id.index - 1);
+        self.commit = id.index;
+        self.applying = id.index;
+        self.restoring = true;
+    }
+
+    /// Whether a snapshot that was taken up is not applied yet.
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.restoring
+    }
+
+    /// Forgets the entries up to `index`.
+    pub(crate) fn compact(&mut self, index: u64) {
+        let truncated = self.truncated().index;
+        if index <= truncated {
+            return;
+        }
+        assert!(index <= self.applied, "compact to {index}, but applied up to {}", self.applied);
+        let term = self.term_at(index).expect("applied entries are in the log");
+        let count = usize::try_from(index - truncated).expect("entries are in memory");
+        self.entries = self.entries.split_off(count);
+        self.terms.retain(|first| first.index > index);
+        self.terms.insert(0, EntryId { term, index });
+    }
+
     /// Raises commit to `index`. True if it was lower.
     pub(crate) fn commit_to(&mut self, index: u64) -> bool {
         if index <= self.commit {
@@ -216,6 +269,8 @@ impl RaftLog {
             self.applying
         );
         self.applied = index;
+        // Nothing after the snapshot was handed out, so this is it.
+        self.restoring &= index < self.truncated().index;
     }
 
     pub(crate) fn has_unwritten(&self) -> bool {
@@ -230,15 +285,27 @@ impl RaftLog {
     }
 
     pub(crate) fn has_applicable(&self) -> bool {
-        self.applying < self.commit.min(self.persisted)
+        self.applying < self.applicable_to() && !self.is_restoring()
     }
 
-    /// Hands out the entries that are committed, durable and not handed out yet.
-    pub(crate) fn take_applicable(&mut self) -> Vec<Entry> {
-        let until = self.commit.min(self.persisted);
-        let entries = self.entries_between(self.applying, until, u64::MAX);
-        self.applying = until;
+    /// Hands out entries that may be applied and were not handed out yet: as many as fit `max_size` encoded
+    /// bytes, and at least one if there is one.
+    pub(crate) fn take_applicable(&mut self, max_size: u64) -> Vec<Entry> {
+        if !self.has_applicable() {
+            return Vec::new();
+        }
+        let entries = self.entries_between(self.applying, self.applicable_to(), max_size);
+        self.applying += entries.len() as u64;
         entries
+    }
+
+    fn applicable_to(&self) -> u64 {
+        if self.apply_unpersisted { self.commit } else { self.commit.min(self.persisted) }
+    }
+
+    /// Whether an entry in `(after, until]` is one that `wanted` wants.
+    pub(crate) fn any_between(&self, after: u64, until: u64, wanted: impl Fn(&Entry) -> bool) -> bool {
+        (after + 1..=until).any(|index| self.entry(index).is_some_and(&wanted))
     }
 }
 

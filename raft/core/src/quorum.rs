@@ -2,7 +2,7 @@
 //!
 //! Sort what every voter has acknowledged; the value at the place where a majority stands at or above it
 //! is what the group has agreed on (thesis 3.5, 3.6.2). The answers for a group without voters are the
-//! neutral ones, so that a joint configuration (thesis 4.3) is the minimum of its two halves.
+//! neutral ones, so a plain configuration is a joint one (thesis 4.3) whose outgoing half is empty.
 
 use smallvec::SmallVec;
 
@@ -50,49 +50,27 @@ pub(crate) fn vote_result(votes: impl Iterator<Item = Option<bool>>) -> VoteResu
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+/// The highest index that both halves of a joint configuration have committed (thesis 4.3). An empty
+/// outgoing half, which is no joint configuration, does not count.
+pub(crate) fn joint_committed(
+    incoming: impl Iterator<Item = u64>,
+    outgoing: impl Iterator<Item = u64>,
+) -> u64 {
+    committed(incoming).min(committed(outgoing))
+}
 
-    #[test]
-    fn without_voters_the_answers_are_neutral() {
-        assert_eq!(committed(std::iter::empty()), u64::MAX);
-        assert_eq!(vote_result(std::iter::empty()), VoteResult::Won);
-    }
-
-    /// Every subset of the voters that is more than half of them.
-    fn majorities(voters: usize) -> impl Iterator<Item = u32> {
-        (0..1u32 << voters).filter(move |set| 2 * set.count_ones() as usize > voters)
-    }
-
-    proptest! {
-        #[test]
-        fn committed_is_what_some_majority_has_reached_in_full(
-            matched in proptest::collection::vec(0u64..12, 1..9),
-        ) {
-            let reached = |set: u32| {
-                (0..matched.len()).filter(|voter| set >> voter & 1 == 1).map(|voter| matched[voter]).min()
-            };
-            let expected = majorities(matched.len()).filter_map(reached).max();
-            prop_assert_eq!(Some(committed(matched.iter().copied())), expected);
-        }
-
-        #[test]
-        fn an_election_is_decided_when_no_missing_vote_can_turn_it(
-            votes in proptest::collection::vec(proptest::option::of(any::<bool>()), 1..9),
-        ) {
-            let wins = |missing: bool| {
-                majorities(votes.len()).any(|set| {
-                    (0..votes.len()).all(|voter| set >> voter & 1 == 0 || votes[voter].unwrap_or(missing))
-                })
-            };
-            let expected = match (wins(false), wins(true)) {
-                (true, _) => VoteResult::Won,
-                (false, true) => VoteResult::Pending,
-                (false, false) => VoteResult::Lost,
-            };
-            prop_assert_eq!(vote_result(votes.iter().copied()), expected);
-        }
+/// Where an election stands that both halves of a joint configuration must grant.
+pub(crate) fn joint_vote_result(
+    incoming: impl Iterator<Item = Option<bool>>,
+    outgoing: impl Iterator<Item = Option<bool>>,
+) -> VoteResult {
+    match (vote_result(incoming), vote_result(outgoing)) {
+        (VoteResult::Lost, _) | (_, VoteResult::Lost) => VoteResult::Lost,
+        (VoteResult::Won, VoteResult::Won) => VoteResult::Won,
+        _ => VoteResult::Pending,
     }
 }
+
+#[cfg(test)]
+#[path = "quorum_tests.rs"]
+mod tests;

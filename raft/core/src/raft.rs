@@ -1,25 +1,30 @@
-//! The replica itself: its state, its changes of role, and which handler gets which message.
+//! The replica itself: its state, time, its changes of role, and which handler gets which message.
 //!
 //! Every input goes `tick -> step -> handle_x -> send_x_response`. Elections are in `election.rs`,
-//! replication in `replication.rs`.
+//! replication in `replication.rs`, and so on: a file a topic.
 //!
 //! Promise: whatever a replica that does not lead sends goes to `held`, to leave once its state is
 //! durable. A leader's messages may leave at once: its term was durable before its vote requests left, and
 //! appends promise nothing about its own log (thesis 10.2.1).
 
 use crate::config::Config;
-use crate::eraftpb::{Entry, HardState, Message, MessageType};
+use crate::configuration::Configuration;
+use crate::eraftpb::{Entry, HardState, Message, MessageType, Snapshot};
 use crate::error::{Error, StorageError};
 use crate::jitter::Jitter;
 use crate::log::RaftLog;
+use crate::reads::{ReadState, Reads};
 use crate::ready::{EntryId, Role, SoftState};
+use crate::snapshot::SnapshotWish;
 use crate::storage::{RaftState, Storage};
 use crate::tracker::Tracker;
+use crate::transfer::Transfer;
 use crate::writes::Writes;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Raft {
     pub(crate) id: u64,
+    pub(crate) config: Config,
     pub(crate) term: u64,
     pub(crate) vote: Option<u64>,
     pub(crate) role: Role,
@@ -27,55 +32,82 @@ pub(crate) struct Raft {
     pub(crate) log: RaftLog,
     pub(crate) tracker: Tracker,
     pub(crate) writes: Writes,
+    pub(crate) leadership: Leadership,
 
     /// To be sent at once.
     pub(crate) messages: Vec<Message>,
     /// To be sent when everything that precedes them is durable.
     pub(crate) held: Vec<Message>,
+    /// To be handed out.
+    pub(crate) read_states: Vec<ReadState>,
+    /// Taken up, and to be handed out.
+    pub(crate) restored: Option<Box<Snapshot>>,
+    /// The membership in a snapshot that was taken up and is not applied yet.
+    pub(crate) restoring: Option<Configuration>,
+    /// The caller wants a snapshot at this index or later from the leader.
+    pub(crate) snapshot_request: Option<u64>,
+    pub(crate) reads_begun: u64,
 
+    /// Ticks since the start.
+    pub(crate) now: u64,
+    /// The tick until which this replica has promised its leader to ignore candidates; see
+    /// [`ignores_candidate`](Raft::ignores_candidate).
+    pub(crate) loyal_until: u64,
     /// Ticks since this replica last led, heard from the leader of its term, granted a vote, or started an
     /// election; see [`enter_term`](Raft::enter_term).
     election_elapsed: u64,
     election_timeout: u64,
-    heartbeat_elapsed: u64,
     jitter: Jitter,
+}
 
-    election_ticks: u32,
-    heartbeat_ticks: u64,
-    pub(crate) max_size_per_message: u64,
-    pub(crate) max_inflight_messages: usize,
+/// What a replica has only while it leads.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leadership {
+    heartbeat_elapsed: u64,
+    /// Ticks since quorums were last checked.
+    quorum_elapsed: u64,
+    /// There is something to tell the peers.
+    pub(crate) append_due: bool,
+    /// Data in entries of this leadership that are not committed.
+    pub(crate) uncommitted_bytes: u64,
+    /// The highest index that may hold a membership change which is not applied.
+    pub(crate) pending_conf_index: u64,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) snapshot: SnapshotWish,
+    pub(crate) reads: Reads,
 }
 
 impl Raft {
     pub(crate) fn new(config: &Config, storage: &impl Storage) -> Result<Raft, Error> {
         config.validate()?;
         let RaftState { hard_state, conf_state } = storage.initial_state()?;
-        if !(conf_state.voters_outgoing.is_empty()
-            && conf_state.learners.is_empty()
-            && conf_state.learners_next.is_empty())
-        {
-            let what = "learners and joint configurations are not supported";
-            return Err(StorageError::Other(what.into()).into());
-        }
+        let configuration = Configuration::from_conf_state(&conf_state)
+            .map_err(|error| StorageError::Corrupt(error.to_string()))?;
+        let log = read_log(storage, hard_state, config.applied)?;
         let mut raft = Raft {
             id: config.id,
             term: hard_state.term,
             vote: Some(hard_state.vote).filter(|&vote| vote != 0),
             role: Role::Follower,
             leader: None,
-            log: read_log(storage, hard_state, config.applied)?,
-            tracker: Tracker::new(&conf_state.voters),
+            log: log.apply_unpersisted(config.apply_unpersisted),
+            tracker: Tracker::new(configuration),
             writes: Writes::default(),
+            leadership: Leadership::default(),
             messages: Vec::new(),
             held: Vec::new(),
+            read_states: Vec::new(),
+            restored: None,
+            restoring: None,
+            snapshot_request: None,
+            reads_begun: 0,
+            now: 0,
+            // A leader may hold a lease that this replica vouched for in an earlier life.
+            loyal_until: config.lease_ticks().map_or(0, |_| u64::from(config.election_ticks)),
             election_elapsed: 0,
             election_timeout: 0,
-            heartbeat_elapsed: 0,
             jitter: Jitter::new(config.seed),
-            election_ticks: config.election_ticks,
-            heartbeat_ticks: u64::from(config.heartbeat_ticks),
-            max_size_per_message: config.max_size_per_message,
-            max_inflight_messages: config.max_inflight_messages,
+            config: config.clone(),
         };
         raft.draw_election_timeout();
         Ok(raft)
@@ -89,49 +121,82 @@ impl Raft {
         SoftState { role: self.role, leader: self.leader }
     }
 
-    /// Whether this replica may become leader.
+    /// Whether this replica may become leader: a voter whose state machine is whole.
     pub(crate) fn promotable(&self) -> bool {
-        self.tracker.place(self.id).is_some()
+        self.tracker.is_voter(self.id) && !self.log.is_restoring()
     }
 
     // Time.
 
-    pub(crate) fn tick(&mut self) {
-        match self.role {
-            Role::Leader => {
-                self.heartbeat_elapsed += 1;
-                if self.heartbeat_elapsed >= self.heartbeat_ticks {
-                    self.handle_beat();
-                }
+    /// So many ticks have passed; what is due happens once.
+    pub(crate) fn elapse(&mut self, ticks: u64) {
+        self.count_ticks(ticks);
+        if self.role == Role::Leader {
+            self.lead_on();
+        } else if self.election_elapsed >= self.election_timeout && self.promotable() {
+            self.handle_hup();
+        }
+    }
+
+    fn count_ticks(&mut self, ticks: u64) {
+        self.now = self.now.saturating_add(ticks);
+        if self.role != Role::Leader {
+            self.election_elapsed = self.election_elapsed.saturating_add(ticks);
+            return;
+        }
+        let leadership = &mut self.leadership;
+        let transfer = leadership.transfer.as_mut().map(|transfer| &mut transfer.elapsed);
+        let counters = [Some(&mut leadership.heartbeat_elapsed), Some(&mut leadership.quorum_elapsed), transfer];
+        counters.into_iter().flatten().for_each(|elapsed| *elapsed = elapsed.saturating_add(ticks));
+    }
+
+    /// What is due for a leader.
+    fn lead_on(&mut self) {
+        let timeout = u64::from(self.config.election_ticks);
+        if self.leadership.transfer.is_some_and(|transfer| transfer.elapsed >= timeout) {
+            self.abort_transfer();
+            // Which could not be proposed meanwhile.
+            self.leave_joint_if_due();
+        }
+        if self.leadership.quorum_elapsed >= timeout {
+            self.leadership.quorum_elapsed = 0;
+            if self.config.check_quorum {
+                self.check_quorum();
             }
-            Role::Follower | Role::Candidate => {
-                self.election_elapsed = self.election_elapsed.saturating_add(1);
-                if self.election_elapsed >= self.election_timeout && self.promotable() {
-                    self.handle_hup();
-                }
-            }
+        }
+        // Which it may no longer be.
+        if self.role == Role::Leader
+            && self.leadership.heartbeat_elapsed >= u64::from(self.config.heartbeat_ticks)
+        {
+            self.handle_beat();
         }
     }
 
     /// How many further ticks would only count.
     pub(crate) fn idle_ticks(&self) -> u64 {
-        match self.role {
-            Role::Leader => self.heartbeat_ticks - 1 - self.heartbeat_elapsed,
-            _ if self.promotable() => (self.election_timeout - 1).saturating_sub(self.election_elapsed),
-            _ => u64::MAX,
+        if self.role != Role::Leader {
+            let left = (self.election_timeout - 1).saturating_sub(self.election_elapsed);
+            return if self.promotable() { left } else { u64::MAX };
         }
+        let Leadership { heartbeat_elapsed, quorum_elapsed, transfer, .. } = &self.leadership;
+        let timeout = u64::from(self.config.election_ticks);
+        let mut idle = (u64::from(self.config.heartbeat_ticks) - 1).saturating_sub(*heartbeat_elapsed);
+        if self.config.check_quorum {
+            idle = idle.min((timeout - 1).saturating_sub(*quorum_elapsed));
+        }
+        if let Some(transfer) = transfer {
+            idle = idle.min((timeout - 1).saturating_sub(transfer.elapsed));
+        }
+        idle
     }
 
     pub(crate) fn tick_many(&mut self, mut ticks: u64) {
         while ticks > 0 {
             let idle = self.idle_ticks().min(ticks);
-            match self.role {
-                Role::Leader => self.heartbeat_elapsed += idle,
-                _ => self.election_elapsed = self.election_elapsed.saturating_add(idle),
-            }
+            self.count_ticks(idle);
             ticks -= idle;
             if ticks > 0 {
-                self.tick();
+                self.elapse(1);
                 ticks -= 1;
             }
         }
@@ -140,13 +205,13 @@ impl Raft {
     /// Gives somebody new (the own candidacy, another's, a new leader) a timeout of a new length, so that
     /// replicas that timed out together will hardly do so again (thesis 3.4).
     pub(crate) fn draw_election_timeout(&mut self) {
+        let ticks = self.config.election_ticks;
         self.election_elapsed = 0;
-        self.election_timeout =
-            u64::from(self.election_ticks) + u64::from(self.jitter.below(self.election_ticks));
+        self.election_timeout = u64::from(ticks) + u64::from(self.jitter.below(ticks));
     }
 
     pub(crate) fn restart_heartbeat_timer(&mut self) {
-        self.heartbeat_elapsed = 0;
+        self.leadership.heartbeat_elapsed = 0;
     }
 
     // Roles.
@@ -158,6 +223,7 @@ impl Raft {
             self.vote = None;
         }
         self.leader = None;
+        self.snapshot_request = None;
         self.tracker.clear();
     }
 
@@ -165,6 +231,15 @@ impl Raft {
         self.reset(term);
         self.role = Role::Follower;
         self.leader = leader;
+        let ended = std::mem::take(&mut self.leadership);
+        self.refuse_reads(ended.reads);
+    }
+
+    /// Asks whether an election could be won, in the present term and with the present vote.
+    pub(crate) fn become_pre_candidate(&mut self) {
+        assert!(self.role != Role::Leader, "a leader cannot become candidate");
+        self.reset(self.term);
+        self.stand_as(Role::PreCandidate);
     }
 
     /// Enters the next term and votes for itself. That vote counts when it is durable, see
@@ -172,10 +247,16 @@ impl Raft {
     pub(crate) fn become_candidate(&mut self) {
         assert!(self.role != Role::Leader, "a leader cannot become candidate");
         self.reset(self.term + 1);
-        self.draw_election_timeout();
-        self.role = Role::Candidate;
+        self.stand_as(Role::Candidate);
         self.vote = Some(self.id);
+    }
+
+    fn stand_as(&mut self, role: Role) {
+        self.role = role;
+        self.draw_election_timeout();
         self.tracker.start_votes();
+        // Who stands has given up its leader, so it may as well vote for another candidate.
+        self.loyal_until = 0;
     }
 
     /// Takes office with an empty entry of its own term: entries of earlier terms are committed by
@@ -186,12 +267,26 @@ impl Raft {
         // It stands still while leading, so a leader that is deposed has a whole timeout before it stands
         // again.
         self.election_elapsed = 0;
-        self.restart_heartbeat_timer();
         self.role = Role::Leader;
         self.leader = Some(self.id);
-        self.tracker.start_progress(self.log.last().index + 1);
+        let last = self.log.last().index;
+        // Any entry of an earlier term may hold a change; it is committed and applied with the first own.
+        self.leadership = Leadership { pending_conf_index: last, ..Leadership::default() };
+        self.tracker.start_progress(last + 1);
         self.append_own(Entry::default());
-        self.broadcast_append();
+    }
+
+    /// Forgets the leader without leaving its term, as when the caller knows that it is gone: the next
+    /// pre-vote is not refused for its sake.
+    pub(crate) fn forget_leader(&mut self) -> Result<(), Error> {
+        if self.config.lease_ticks().is_some() {
+            return Err(Error::Leased);
+        }
+        if self.role == Role::Follower {
+            self.leader = None;
+            self.loyal_until = 0;
+        }
+        Ok(())
     }
 
     // Durability.
@@ -203,7 +298,7 @@ impl Raft {
         };
         self.log.persisted_to(write.last_index);
         match self.role {
-            Role::Follower => {}
+            Role::Follower | Role::PreCandidate => {}
             Role::Candidate => {
                 if write.term == self.term && write.vote == Some(self.id) {
                     self.count_vote(self.id, true);
@@ -214,9 +309,7 @@ impl Raft {
             // (etcd issue 14370).
             Role::Leader => {
                 self.update_own_progress();
-                if self.maybe_commit() {
-                    self.broadcast_append();
-                }
+                self.maybe_commit();
             }
         }
     }
@@ -224,14 +317,19 @@ impl Raft {
     // Messages.
 
     pub(crate) fn send(&mut self, kind: MessageType, to: u64, message: Message) {
-        let message = Message { msg_type: kind as i32, to, from: self.id, term: self.term, ..message };
+        self.send_in(self.term, kind, to, message);
+    }
+
+    /// Sends a message that is about another term.
+    pub(crate) fn send_in(&mut self, term: u64, kind: MessageType, to: u64, message: Message) {
+        let message = Message { msg_type: kind as i32, to, from: self.id, term, ..message };
         self.outbox().push(message);
     }
 
     pub(crate) fn outbox(&mut self) -> &mut Vec<Message> {
         match self.role {
             Role::Leader => &mut self.messages,
-            Role::Follower | Role::Candidate => &mut self.held,
+            Role::Follower | Role::PreCandidate | Role::Candidate => &mut self.held,
         }
     }
 
@@ -244,20 +342,19 @@ impl Raft {
             MsgHup => self.handle_hup(),
             MsgBeat => self.handle_beat(),
             MsgPropose => return self.handle_propose(message),
-            MsgSnapshot
-            | MsgTransferLeader
-            | MsgTimeoutNow
-            | MsgReadIndex
-            | MsgReadIndexResponse
-            | MsgRequestPreVote
-            | MsgRequestPreVoteResponse => return Err(Error::Unsupported(kind)),
             _ if message.to != self.id => {
                 return Err(Error::WrongReceiver { to: message.to, id: self.id });
             }
+            // What was passed on has no term.
+            MsgTransferLeader => self.handle_transfer_leader(&message),
+            MsgReadIndex => return self.handle_read_index(&message),
             _ if message.term < self.term => self.handle_stale(kind, &message),
+            MsgRequestVote | MsgRequestPreVote if self.ignores_candidate(&message) => {}
             _ => {
-                self.enter_term(message.term);
-                self.handle(kind, message);
+                if names_its_sender_s_term(kind, &message) {
+                    self.enter_term(message.term);
+                }
+                return self.handle(kind, message);
             }
         }
         Ok(())
@@ -275,28 +372,43 @@ impl Raft {
         }
     }
 
-    fn handle(&mut self, kind: MessageType, message: Message) {
+    fn handle(&mut self, kind: MessageType, message: Message) -> Result<(), Error> {
         use MessageType::*;
         match (kind, self.role) {
-            (MsgRequestVote, _) => self.handle_request_vote(&message),
-            (MsgRequestVoteResponse, Role::Candidate) => self.handle_request_vote_response(&message),
-            (MsgAppend, Role::Follower | Role::Candidate) => {
+            (MsgRequestVote, _) => self.handle_request_vote(&message, false),
+            (MsgRequestPreVote, _) => self.handle_request_vote(&message, true),
+            (MsgRequestVoteResponse, Role::Candidate) => self.count_vote(message.from, !message.reject),
+            (MsgRequestPreVoteResponse, Role::PreCandidate) => {
+                // A grant must be for the term asked for, not for one asked for earlier.
+                if message.reject || message.term == self.term + 1 {
+                    self.count_vote(message.from, !message.reject);
+                }
+            }
+            (MsgAppendResponse, Role::Leader) => self.handle_append_response(&message),
+            (MsgRequestSnapshot, Role::Leader) => self.handle_snapshot_request(&message),
+            (MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&message),
+            // Somebody voted twice, or forgot. To go on would let two logs grow apart and both commit.
+            (MsgAppend | MsgHeartbeat | MsgSnapshot, Role::Leader) => {
+                panic!("both {} and {} lead term {}", self.id, message.from, self.term)
+            }
+            (MsgAppend, _) => {
                 self.follow(message.from);
                 self.handle_append(message);
             }
-            (MsgHeartbeat, Role::Follower | Role::Candidate) => {
+            (MsgHeartbeat, _) => {
                 self.follow(message.from);
                 self.handle_heartbeat(&message);
             }
-            (MsgAppendResponse, Role::Leader) => self.handle_append_response(&message),
-            (MsgHeartbeatResponse, Role::Leader) => self.handle_heartbeat_response(&message),
-            // Somebody voted twice, or forgot. To go on would let two logs grow apart and both commit.
-            (MsgAppend | MsgHeartbeat, Role::Leader) => {
-                panic!("both {} and {} lead term {}", self.id, message.from, self.term)
+            (MsgSnapshot, _) => {
+                self.follow(message.from);
+                return self.handle_snapshot(message);
             }
+            (MsgTimeoutNow, Role::Follower) => self.campaign_by_transfer(),
+            (MsgReadIndexResponse, _) => self.handle_read_index_response(&message),
             // An answer to a role that is over.
             _ => {}
         }
+        Ok(())
     }
 
     /// Hears from the leader of the current term.
@@ -310,17 +422,32 @@ impl Raft {
             self.become_follower(self.term, Some(leader));
             self.draw_election_timeout();
         }
+        self.loyal_until = self.now + u64::from(self.config.election_ticks);
     }
 
     /// A message of an older term changes nothing here, but somebody who still believes to lead must
     /// learn that the term is over, or a cut in one direction would keep it deposed and unaware (thesis
     /// 3.3). An answer without content does that. A candidate gets none, unlike in figure 3.1: it may be
     /// several terms behind, but the first heartbeat or vote request of a current term takes it there, and
-    /// until one comes its own elections bring it closer.
+    /// until one comes its own elections bring it closer. A pre-candidate starts none, so it gets one.
     fn handle_stale(&mut self, kind: MessageType, message: &Message) {
-        if matches!(kind, MessageType::MsgAppend | MessageType::MsgHeartbeat) {
-            self.send(MessageType::MsgHeartbeatResponse, message.from, Message::default());
+        match kind {
+            MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgSnapshot => {
+                self.send(MessageType::MsgHeartbeatResponse, message.from, Message::default());
+            }
+            MessageType::MsgRequestPreVote => self.refuse_pre_vote(message.from),
+            _ => {}
         }
+    }
+}
+
+/// Whether a message proves that its sender is in the message's term. A pre-vote is about a term that nobody
+/// may be in yet, and so is a granted one.
+fn names_its_sender_s_term(kind: MessageType, message: &Message) -> bool {
+    match kind {
+        MessageType::MsgRequestPreVote => false,
+        MessageType::MsgRequestPreVoteResponse => message.reject,
+        _ => true,
     }
 }
 

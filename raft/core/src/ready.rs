@@ -1,6 +1,8 @@
 //! What a replica hands to its caller, and the small types that name its state.
 
-use raft_proto::eraftpb::{Entry, HardState, Message};
+use raft_proto::eraftpb::{Entry, HardState, Message, Snapshot};
+
+use crate::reads::ReadState;
 
 /// The identity of a log entry. By log matching (thesis 3.5), two logs that hold the same id hold the
 /// same prefix.
@@ -21,6 +23,8 @@ pub enum Role {
     /// Takes entries and votes from others.
     #[default]
     Follower,
+    /// Asks whether it would be elected in the next term, without entering it (thesis 9.6).
+    PreCandidate,
     /// Asks for votes in its term.
     Candidate,
     /// Decides the order of entries in its term.
@@ -40,10 +44,14 @@ pub struct SoftState {
 ///
 /// The caller
 /// 1. sends `messages` whenever it likes,
-/// 2. writes `hard_state` and `entries` in one atomic batch, and syncs if `must_sync`,
+/// 2. writes `hard_state`, `snapshot` and `entries` in one atomic batch, and syncs if `must_sync`,
 /// 3. once that and all earlier batches are durable, calls
 ///    [`on_persisted`](crate::RawNode::on_persisted) and sends `persisted_messages`,
-/// 4. applies `committed_entries` and calls [`on_applied`](crate::RawNode::on_applied).
+/// 4. replaces its state machine by `snapshot`, if there is one, and calls
+///    [`on_applied`](crate::RawNode::on_applied) with its index,
+/// 5. applies `committed_entries` and calls [`on_applied`](crate::RawNode::on_applied); for one that holds
+///    a membership change, [`apply_conf_change`](crate::RawNode::apply_conf_change) before that,
+/// 6. answers the reads in `read_states`, each when its index is applied.
 ///
 /// Batches must be written in the order of their numbers, but the next may be taken before the last is
 /// durable. Applying and persisting are independent of each other.
@@ -55,15 +63,25 @@ pub struct Ready {
     pub soft_state: Option<SoftState>,
     /// Term, vote and commit, when changed since the last batch.
     pub hard_state: Option<HardState>,
+    /// Replaces the log, the membership and the state machine. Entries of the same batch follow it.
+    pub snapshot: Option<Snapshot>,
     /// To be appended to the durable log, replacing everything from the first one's index on.
     pub entries: Vec<Entry>,
-    /// To be applied, in order. Each is durable here and committed, never to change.
+    /// To be applied, in order. Each is committed, never to change, and durable here unless
+    /// [`apply_unpersisted`](crate::Config::apply_unpersisted) is set. None follow a snapshot before it is
+    /// applied.
     pub committed_entries: Vec<Entry>,
+    /// What became of reads: see [`read_index`](crate::RawNode::read_index).
+    pub read_states: Vec<ReadState>,
+    /// A peer misses entries that are truncated away here. Make a snapshot of the state machine, at any
+    /// applied index, and hand it to [`on_snapshot`](crate::RawNode::on_snapshot) when it is done, or call
+    /// [`on_snapshot_failed`](crate::RawNode::on_snapshot_failed). Said once until one of them is called.
+    pub wants_snapshot: bool,
     /// May be sent at once.
     pub messages: Vec<Message>,
     /// Must not be sent before this batch and all before it are durable: each of them makes a promise.
     pub persisted_messages: Vec<Message>,
-    /// Whether the batch needs a sync: there are entries, or the term or vote changed. A changed commit
+    /// Whether the batch needs a sync: it has entries or a snapshot, or the term or vote changed. A changed commit
     /// alone may be lost in a crash without harm.
     pub must_sync: bool,
 }

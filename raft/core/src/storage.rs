@@ -4,10 +4,12 @@
 //! memory and the caller writes what each [`Ready`](crate::Ready) says. [`MemStorage`] is the simplest
 //! implementation, for tests and examples.
 
-use raft_proto::eraftpb::{ConfState, Entry, HardState};
+use bytes::Bytes;
+use raft_proto::eraftpb::{ConfState, Entry, HardState, Snapshot, SnapshotMetadata};
 
 use crate::error::StorageError;
 use crate::ready::{EntryId, Ready};
+use crate::snapshot::metadata;
 
 /// What a replica must remember besides its log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,7 +70,11 @@ impl MemStorage {
 
     /// A fresh replica of a group whose log starts after `truncated`, all of it committed.
     pub fn starting_at(voters: &[u64], truncated: EntryId) -> MemStorage {
-        let conf_state = ConfState { voters: voters.to_vec(), ..ConfState::default() };
+        MemStorage::with_conf_state(ConfState { voters: voters.to_vec(), ..ConfState::default() }, truncated)
+    }
+
+    /// A fresh replica of a group with these members whose log starts after `truncated`, all of it committed.
+    pub fn with_conf_state(conf_state: ConfState, truncated: EntryId) -> MemStorage {
         let hard_state = HardState { term: truncated.term, vote: 0, commit: truncated.index };
         MemStorage { state: RaftState { hard_state, conf_state }, truncated, entries: Vec::new() }
     }
@@ -76,6 +82,36 @@ impl MemStorage {
     /// Replaces the hard state.
     pub fn set_hard_state(&mut self, hard_state: HardState) {
         self.state.hard_state = hard_state;
+    }
+
+    /// Replaces the membership, which must be the one as of the applied index at the next start.
+    pub fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.state.conf_state = conf_state;
+    }
+
+    /// A snapshot at an index of the log or the one before it, with this content. `None` elsewhere.
+    pub fn snapshot(&self, index: u64, conf_state: ConfState, data: Bytes) -> Option<Snapshot> {
+        let term = self.term(index).ok()?;
+        let metadata = SnapshotMetadata { conf_state: Some(conf_state), index, term };
+        Some(Snapshot { data, metadata: Some(metadata) })
+    }
+
+    /// Forgets the entries up to `index`, as far as there are any.
+    pub fn compact(&mut self, index: u64) {
+        let index = index.min(self.truncated.index + self.entries.len() as u64);
+        if let Ok(term) = self.term(index) {
+            let forgotten = usize::try_from(index - self.truncated.index).unwrap_or(usize::MAX);
+            self.entries.drain(..forgotten);
+            self.truncated = EntryId { term, index };
+        }
+    }
+
+    /// Replaces log and membership by what a snapshot says.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        let SnapshotMetadata { conf_state, index, term } = metadata(snapshot);
+        self.state.conf_state = conf_state.unwrap_or_default();
+        self.truncated = EntryId { term, index };
+        self.entries.clear();
     }
 
     /// Replaces everything from the first entry's index on.
@@ -103,6 +139,9 @@ impl MemStorage {
     pub fn save(&mut self, ready: &Ready) {
         if let Some(hard_state) = ready.hard_state {
             self.set_hard_state(hard_state);
+        }
+        if let Some(snapshot) = &ready.snapshot {
+            self.restore(snapshot);
         }
         self.append(&ready.entries);
     }

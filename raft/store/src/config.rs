@@ -96,6 +96,7 @@ impl Config {
             max_size_per_message: self.max_size_per_message,
             max_inflight_messages: self.max_inflight_messages,
             seed: self.jitter_seed(region_id, peer.id),
+            ..raft::Config::default()
         }
     }
 

@@ -381,7 +381,7 @@ pub fn replica_state(peer: &Peer) -> ReplicaState {
         vote: raft.vote().unwrap_or(0),
         role: match raft.role() {
             raft::Role::Follower => Role::Follower,
-            raft::Role::Candidate => Role::Candidate,
+            raft::Role::PreCandidate | raft::Role::Candidate => Role::Candidate,
             raft::Role::Leader => Role::Leader,
         },
         leader: raft.leader().unwrap_or(0),

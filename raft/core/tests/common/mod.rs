@@ -5,8 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use raft::eraftpb::{Entry, HardState, Message, MessageType};
-use raft::{Config, EntryId, MemStorage, RawNode, Ready, Role};
+use bytes::Bytes;
+use raft::eraftpb::{
+    ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType, HardState, Message, MessageType,
+    Snapshot, SnapshotMetadata,
+};
+use raft::{Config, EntryId, MemStorage, RawNode, ReadState, Ready, Role, conf_change_of};
 
 pub const ELECTION_TICKS: u32 = 10;
 
@@ -26,10 +30,21 @@ impl Setup {
 
     /// A fresh replica of a group whose log starts after `truncated`.
     pub fn starting_at(id: u64, voters: &[u64], truncated: EntryId) -> Setup {
+        Setup::of_group(id, ConfState { voters: voters.to_vec(), ..ConfState::default() }, truncated)
+    }
+
+    /// A fresh replica of a group with these members whose log starts after `truncated`.
+    pub fn of_group(id: u64, conf_state: ConfState, truncated: EntryId) -> Setup {
         let config =
             Config { election_ticks: ELECTION_TICKS, heartbeat_ticks: 1, seed: id, ..Config::new(id) };
         let hard_state = HardState { term: truncated.term, vote: 0, commit: truncated.index };
-        Setup { config, disk: MemStorage::starting_at(voters, truncated), hard_state }
+        Setup { config, disk: MemStorage::with_conf_state(conf_state, truncated), hard_state }
+    }
+
+    /// Changes the configuration.
+    pub fn with(mut self, change: impl FnOnce(&mut Config)) -> Setup {
+        change(&mut self.config);
+        self
     }
 
     /// A log of empty entries with these terms, and the last of them as current term.
@@ -57,7 +72,15 @@ impl Setup {
     pub fn build(mut self) -> Node {
         self.disk.set_hard_state(self.hard_state);
         let raw = RawNode::new(&self.config, &self.disk).unwrap();
-        Node { raw, disk: self.disk, applied: Vec::new() }
+        Node {
+            raw,
+            disk: self.disk,
+            applied: Vec::new(),
+            restored: Vec::new(),
+            reads: Vec::new(),
+            makes_snapshots: true,
+            wants_snapshot: false,
+        }
     }
 }
 
@@ -67,6 +90,14 @@ pub struct Node {
     pub disk: MemStorage,
     /// Everything handed out to be applied.
     pub applied: Vec<Entry>,
+    /// The snapshots that replaced the state machine.
+    pub restored: Vec<Snapshot>,
+    /// What became of reads.
+    pub reads: Vec<ReadState>,
+    /// Whether a wish for a snapshot is fulfilled at once.
+    pub makes_snapshots: bool,
+    /// The last batch wanted a snapshot.
+    pub wants_snapshot: bool,
 }
 
 impl Node {
@@ -86,7 +117,7 @@ impl Node {
             Role::Follower => {
                 self.step(message(MessageType::MsgHeartbeat, 2, 1, self.raw.term() + 1));
             }
-            Role::Candidate => {
+            Role::PreCandidate | Role::Candidate => {
                 self.raw.campaign();
                 self.work();
             }
@@ -108,9 +139,44 @@ impl Node {
     pub fn one_ready(&mut self) -> Ready {
         let ready = self.raw.ready();
         self.disk.save(&ready);
-        self.raw.advance(&ready);
+        self.raw.on_persisted(ready.number);
+        if let Some(snapshot) = &ready.snapshot {
+            self.raw.on_applied(snapshot.metadata.as_ref().unwrap().index);
+            self.restored.push(snapshot.clone());
+        }
+        for entry in &ready.committed_entries {
+            if entry.entry_type() != EntryType::EntryNormal {
+                // A change that is not possible is passed over, by all replicas alike.
+                let _ = self.raw.apply_conf_change(&conf_change_of(entry).unwrap());
+            }
+            self.raw.on_applied(entry.index);
+        }
+        self.disk.set_conf_state(self.raw.conf_state());
         self.applied.extend_from_slice(&ready.committed_entries);
+        self.reads.extend_from_slice(&ready.read_states);
+        self.wants_snapshot = ready.wants_snapshot;
+        if ready.wants_snapshot && self.makes_snapshots {
+            self.raw.on_snapshot(self.snapshot());
+        }
         ready
+    }
+
+    /// A snapshot of what is applied.
+    pub fn snapshot(&self) -> Snapshot {
+        let data = Bytes::from(format!("up to {}", self.raw.applied()));
+        self.disk.snapshot(self.raw.applied(), self.raw.conf_state(), data).unwrap()
+    }
+
+    /// Forgets the log up to `index`.
+    pub fn compact(&mut self, index: u64) {
+        self.raw.compact(index);
+        self.disk.compact(index);
+    }
+
+    /// Stops and starts again from the disk, with another seed.
+    pub fn restart(&mut self, config: &Config) {
+        let config = Config { applied: self.raw.applied(), seed: config.seed + 1000, ..config.clone() };
+        self.raw = RawNode::new(&config, &self.disk).unwrap();
     }
 
     /// Does all the work there is and returns the messages that may be sent.
@@ -301,4 +367,26 @@ pub fn propose(node: &mut Node, data: &'static str) -> Vec<Message> {
 /// Proposals as applied: the data of the entries that have any.
 pub fn applied_data(node: &Node) -> Vec<&[u8]> {
     node.applied.iter().map(|entry| &entry.data[..]).filter(|data| !data.is_empty()).collect()
+}
+
+/// A membership change that takes the way its size asks for, such as `change(&[(AddNode, 4)])`.
+pub fn change(changes: &[(ConfChangeType, u64)]) -> ConfChangeV2 {
+    let single = |&(kind, node_id)| ConfChangeSingle { change_type: kind as i32, node_id };
+    ConfChangeV2 { changes: changes.iter().map(single).collect(), ..ConfChangeV2::default() }
+}
+
+/// A group of these voters.
+pub fn group(voters: &[u64]) -> ConfState {
+    ConfState { voters: voters.to_vec(), ..ConfState::default() }
+}
+
+/// A snapshot at an index, with the term of the entry there.
+pub fn snapshot(index: u64, term: u64, conf_state: ConfState) -> Snapshot {
+    let metadata = SnapshotMetadata { conf_state: Some(conf_state), index, term };
+    Snapshot { data: "state".into(), metadata: Some(metadata) }
+}
+
+/// A snapshot on its way from 2 to 1 in `term`.
+pub fn install(term: u64, snapshot: Snapshot) -> Message {
+    Message { snapshot: Some(Box::new(snapshot)), ..message(MessageType::MsgSnapshot, 2, 1, term) }
 }
