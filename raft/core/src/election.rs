@@ -95,7 +95,10 @@ impl Raft {
     pub(crate) fn handle_request_vote(&mut self, message: &Message, pre: bool) {
         // Once a leader is known the term is decided. A vote could no longer elect anybody, only start
         // another timeout's worth of silence. For a later term, nothing is decided.
-        let free = self.vote.is_none() && self.leader.is_none();
+        // The promise to stay with a leader outlives its term: an answer that a candidate gives to something
+        // sent long ago may have brought this replica into the candidate's term.
+        let promised = message.context != FORCED && self.stays_with_leader();
+        let free = self.vote.is_none() && self.leader.is_none() && !promised;
         let free = free || self.vote == Some(message.from) || (pre && message.term > self.term);
         let granted = free && self.prefers(message);
         let kind = match pre {
@@ -109,7 +112,25 @@ impl Raft {
         // A granted pre-vote names the term that it is about. A refused one tells the own term, or who
         // asks would enter a term that nobody is in (etcd d4471b2).
         let term = if granted { message.term } else { self.term };
-        self.send_in(term, kind, message.from, Message { reject: !granted, ..Message::default() });
+        let mut answer = Message { reject: !granted, ..Message::default() };
+        if !granted {
+            answer.commit = self.log.commit();
+            answer.log_term = self.log.term_at(answer.commit).expect("commit is in the log or where it starts");
+        }
+        self.send_in(term, kind, message.from, answer);
+    }
+
+    /// A voter answers a candidate or pre-candidate. A refusal tells how far its log is committed.
+    ///
+    /// That may be what the candidate lacks: a removed leader with the longest log refuses its vote and may not
+    /// stand itself; of two voters, the second would ask in vain for ever, were it not told that it can do
+    /// without (raft-rs learns commits by votes for the same reason).
+    pub(crate) fn handle_vote_response(&mut self, message: &Message) {
+        let committed = EntryId { term: message.log_term, index: message.commit };
+        if message.reject && self.log.contains(committed) {
+            self.log.commit_to(committed.index);
+        }
+        self.count_vote(message.from, !message.reject);
     }
 
     /// Whether a candidate's log is up to date and, if it is equal to the own one, its priority is not lower.

@@ -106,7 +106,9 @@ pub enum ConfigError {
     #[error("lease reads need check_quorum")]
     LeaseWithoutCheckQuorum,
     /// The lease would be over when it begins.
-    #[error("a lease margin of {margin_ticks} leaves nothing of {election_ticks} election_ticks; at most election_ticks - 3 make sense")]
+    #[error(
+        "a lease margin of {margin_ticks} leaves nothing of {election_ticks} election_ticks; at most election_ticks - 3 make sense"
+    )]
     NoLeaseLeft {
         /// As configured.
         margin_ticks: u32,

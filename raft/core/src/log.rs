@@ -151,9 +151,10 @@ impl RaftLog {
         entries.into_iter().take(count).cloned().collect()
     }
 
-    /// Bytes of data in the entries in `(after, until]`.
-    pub(crate) fn bytes_between(&self, after: u64, until: u64) -> u64 {
-        (after + 1..=until).filter_map(|index| self.entry(index)).map(|entry| entry.data.len() as u64).sum()
+    /// Bytes of data in the entries of a term in `(after, until]`.
+    pub(crate) fn bytes_of_term(&self, term: u64, after: u64, until: u64) -> u64 {
+        let entries = (after + 1..=until).filter_map(|index| self.entry(index));
+        entries.filter(|entry| entry.term == term).map(|entry| entry.data.len() as u64).sum()
     }
 
     /// Appends an entry that follows the last one.

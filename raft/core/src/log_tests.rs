@@ -21,6 +21,9 @@ struct Model {
     written: u64,
     persisted: u64,
     applying: u64,
+    applied: u64,
+    restoring: bool,
+    apply_unpersisted: bool,
 }
 
 impl Model {
@@ -71,7 +74,21 @@ enum Step {
     Persist {
         behind: u64,
     },
-    Apply,
+    /// Takes entries to apply, up to so many bytes.
+    Take {
+        max_size: u64,
+    },
+    Apply {
+        behind: u64,
+    },
+    Compact {
+        behind: u64,
+    },
+    /// A snapshot of something that is committed elsewhere, with an entry of a term that is so much higher.
+    Restore {
+        ahead: u64,
+        rise: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -81,7 +98,10 @@ fn step() -> impl Strategy<Value = Step> {
         (0u64..4).prop_map(|ahead| Step::Commit { ahead }),
         Just(Step::Write),
         (0u64..3).prop_map(|behind| Step::Persist { behind }),
-        Just(Step::Apply),
+        (0u64..20).prop_map(|max_size| Step::Take { max_size }),
+        (0u64..3).prop_map(|behind| Step::Apply { behind }),
+        (0u64..3).prop_map(|behind| Step::Compact { behind }),
+        (0u64..4, 0u64..2).prop_map(|(ahead, rise)| Step::Restore { ahead, rise }),
     ]
 }
 
@@ -122,18 +142,46 @@ fn perform(step: Step, log: &mut RaftLog, model: &mut Model) {
             log.persisted_to(to);
             model.persisted = model.persisted.max(to);
         }
-        Step::Apply => {
-            let until = model.commit.min(model.persisted);
-            let expected: Vec<Entry> = model
-                .entries
-                .iter()
-                .filter(|entry| model.applying < entry.index && entry.index <= until)
-                .cloned()
-                .collect();
+        Step::Take { max_size } => {
+            let durable = if model.apply_unpersisted { u64::MAX } else { model.persisted };
+            let until = if model.restoring { 0 } else { model.commit.min(durable) };
+            let all =
+                model.entries.iter().filter(|entry| model.applying < entry.index && entry.index <= until);
+            let mut size = 0;
+            let mut expected = Vec::new();
+            for entry in all {
+                size += entry.encoded_len() as u64;
+                if size > max_size && !expected.is_empty() {
+                    break;
+                }
+                expected.push(entry.clone());
+            }
             assert_eq!(log.has_applicable(), !expected.is_empty());
-            assert_eq!(log.take_applicable(u64::MAX), expected);
-            model.applying = until;
-            log.applied_to(until);
+            assert_eq!(log.take_applicable(max_size), expected);
+            model.applying += expected.len() as u64;
+        }
+        Step::Apply { behind } => {
+            let to = model.applying - behind.min(model.applying - model.applied);
+            log.applied_to(to);
+            model.applied = to;
+            model.restoring &= to < model.truncated.index;
+        }
+        Step::Compact { behind } => {
+            let to = model.applied.saturating_sub(behind);
+            log.compact(to);
+            if to > model.truncated.index {
+                model.truncated = EntryId { term: model.term_at(to).unwrap(), index: to };
+                model.entries.retain(|entry| entry.index > to);
+            }
+        }
+        Step::Restore { ahead, rise } => {
+            let id = EntryId { term: last.term + rise, index: (model.commit + ahead).max(1) };
+            log.restore(id);
+            model.truncated = id;
+            model.entries.clear();
+            (model.commit, model.written, model.applying) = (id.index, id.index, id.index);
+            model.persisted = model.persisted.min(id.index - 1);
+            model.restoring = true;
         }
     }
 }
@@ -142,21 +190,31 @@ proptest! {
     #[test]
     fn the_log_is_a_vector_with_marks(
         truncated in prop_oneof![Just(0u64), Just(5)],
+        apply_unpersisted in any::<bool>(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
         let truncated = EntryId { term: truncated, index: truncated };
-        let mut log = RaftLog::new(truncated, Vec::new(), truncated.index, truncated.index);
+        let log = RaftLog::new(truncated, Vec::new(), truncated.index, truncated.index);
+        let mut log = log.apply_unpersisted(apply_unpersisted);
         let at = truncated.index;
-        let mut model =
-            Model { truncated, entries: Vec::new(), commit: at, written: at, persisted: at, applying: at };
-        log.written = at;
+        let mut model = Model {
+            truncated,
+            entries: Vec::new(),
+            commit: at,
+            written: at,
+            persisted: at,
+            applying: at,
+            applied: at,
+            restoring: false,
+            apply_unpersisted,
+        };
         for step in steps {
             perform(step, &mut log, &mut model);
             let last = model.last();
-            prop_assert_eq!((log.truncated(), log.last()), (truncated, last));
+            prop_assert_eq!((log.truncated(), log.last()), (model.truncated, last));
             prop_assert_eq!(
-                (log.commit(), log.written(), log.persisted(), log.applied()),
-                (model.commit, model.written, model.persisted, model.applying)
+                (log.commit(), log.written(), log.persisted(), log.applied(), log.is_restoring()),
+                (model.commit, model.written, model.persisted, model.applied, model.restoring)
             );
             for index in 0..=last.index + 2 {
                 prop_assert_eq!(log.term_at(index), model.term_at(index));
@@ -219,4 +277,30 @@ fn a_gap_is_refused() {
 #[should_panic(expected = "does not follow")]
 fn a_falling_term_is_refused() {
     log(&[2]).push(Entry { index: 2, term: 1, ..Entry::default() });
+}
+
+#[test]
+fn ranges_are_searched_and_summed_without_their_first_index() {
+    let entry = |index, term, size| Entry { index, term, data: vec![0; size].into(), ..Entry::default() };
+    let all = vec![entry(1, 1, 1), entry(2, 1, 10), entry(3, 2, 100), entry(4, 2, 1000)];
+    let log = RaftLog::new(EntryId::default(), all, 0, 0);
+    assert_eq!([1, 2, 3].map(|term| log.bytes_of_term(term, 0, 4)), [11, 1100, 0]);
+    assert_eq!(log.bytes_of_term(2, 3, 4), 1000);
+    assert_eq!((log.bytes_of_term(2, 0, 3), log.bytes_of_term(1, 1, 1)), (100, 0));
+    let big = |after, until| log.any_between(after, until, |entry| entry.data.len() == 100);
+    assert_eq!((big(2, 3), big(3, 4), big(0, 2), big(0, 4), big(3, 3)), (true, false, false, true, false));
+}
+
+#[test]
+#[should_panic(expected = "compact to 2, but applied up to 1")]
+fn what_is_not_applied_is_not_forgotten() {
+    RaftLog::new(EntryId::default(), entries(1, &[1, 1]), 2, 1).compact(2);
+}
+
+#[test]
+#[should_panic(expected = "is below commit 2")]
+fn a_snapshot_never_takes_a_commit_back() {
+    let mut log = log(&[1, 1]);
+    log.commit_to(2);
+    log.restore(EntryId { term: 1, index: 1 });
 }

@@ -59,6 +59,16 @@ impl Raft {
         Ok(())
     }
 
+    /// The same of entries that were proposed together: a second change would have to wait for the first.
+    pub(crate) fn check_conf_changes(&self, entries: &[Entry]) -> Result<(), Error> {
+        entries.iter().try_for_each(|entry| self.check_conf_change(entry))?;
+        let changes = entries.iter().filter(|entry| is_conf_change(entry)).count();
+        if changes > 1 && self.config.validate_conf_changes {
+            return Err(Error::ConfChangePending { index: self.log.last().index + 1 });
+        }
+        Ok(())
+    }
+
     /// An entry was appended by this leader.
     pub(crate) fn note_conf_change(&mut self, entry: &Entry, index: u64) {
         if is_conf_change(entry) {

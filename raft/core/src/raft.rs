@@ -146,7 +146,8 @@ impl Raft {
         }
         let leadership = &mut self.leadership;
         let transfer = leadership.transfer.as_mut().map(|transfer| &mut transfer.elapsed);
-        let counters = [Some(&mut leadership.heartbeat_elapsed), Some(&mut leadership.quorum_elapsed), transfer];
+        let counters =
+            [Some(&mut leadership.heartbeat_elapsed), Some(&mut leadership.quorum_elapsed), transfer];
         counters.into_iter().flatten().for_each(|elapsed| *elapsed = elapsed.saturating_add(ticks));
     }
 
@@ -377,12 +378,12 @@ impl Raft {
         match (kind, self.role) {
             (MsgRequestVote, _) => self.handle_request_vote(&message, false),
             (MsgRequestPreVote, _) => self.handle_request_vote(&message, true),
-            (MsgRequestVoteResponse, Role::Candidate) => self.count_vote(message.from, !message.reject),
-            (MsgRequestPreVoteResponse, Role::PreCandidate) => {
-                // A grant must be for the term asked for, not for one asked for earlier.
-                if message.reject || message.term == self.term + 1 {
-                    self.count_vote(message.from, !message.reject);
-                }
+            (MsgRequestVoteResponse, Role::Candidate) => self.handle_vote_response(&message),
+            // A grant must be for the term asked for, not for one asked for earlier.
+            (MsgRequestPreVoteResponse, Role::PreCandidate)
+                if message.reject || message.term == self.term + 1 =>
+            {
+                self.handle_vote_response(&message);
             }
             (MsgAppendResponse, Role::Leader) => self.handle_append_response(&message),
             (MsgRequestSnapshot, Role::Leader) => self.handle_snapshot_request(&message),

@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use crate::raft::Raft;
 use crate::reads::ReadId;
 use crate::ready::{EntryId, Ready, Role, SoftState};
-use crate::snapshot::{SnapshotStatus, SnapshotWish, metadata};
+use crate::snapshot::{SnapshotStatus, metadata};
 use crate::storage::Storage;
 use crate::writes::Write;
 
@@ -214,7 +214,7 @@ impl RawNode {
             || raft.soft_state() != self.soft_state
             || raft.restored.is_some()
             || !raft.read_states.is_empty()
-            || raft.leadership.snapshot == SnapshotWish::Wanted
+            || raft.snapshot_is_due()
     }
 
     /// Hands out all the work there is, as the batch with the next number. See [`Ready`] for what to do

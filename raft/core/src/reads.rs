@@ -34,10 +34,7 @@ impl ReadId {
 
     fn from_bytes(bytes: &[u8]) -> Option<ReadId> {
         let (life, number) = bytes.split_first_chunk()?;
-        Some(ReadId {
-            life: u64::from_be_bytes(*life),
-            number: u64::from_be_bytes(number.try_into().ok()?),
-        })
+        Some(ReadId { life: u64::from_be_bytes(*life), number: u64::from_be_bytes(number.try_into().ok()?) })
     }
 }
 
@@ -103,8 +100,13 @@ impl Raft {
             (_, Some(leader)) => {
                 let msg_type = MessageType::MsgReadIndex as i32;
                 // Without a term: what was meant for one leader may go to the next.
-                let message =
-                    Message { msg_type, to: leader, from: self.id, context: id.to_bytes(), ..Message::default() };
+                let message = Message {
+                    msg_type,
+                    to: leader,
+                    from: self.id,
+                    context: id.to_bytes(),
+                    ..Message::default()
+                };
                 self.outbox().push(message);
             }
             (_, None) => return Err(Error::NotLeader { leader: None }),

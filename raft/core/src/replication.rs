@@ -33,7 +33,7 @@ impl Raft {
             (Role::Leader, _) => {
                 let size = message.entries.iter().map(|entry| entry.data.len() as u64).sum();
                 self.check_proposal(size)?;
-                message.entries.iter().try_for_each(|entry| self.check_conf_change(entry))?;
+                self.check_conf_changes(&message.entries)?;
                 for entry in message.entries {
                     self.append_own(entry);
                 }
@@ -106,10 +106,9 @@ impl Raft {
         self.log.commit_to(index);
         self.leadership.append_due = true;
         if self.config.max_uncommitted_size < u64::MAX {
-            let committed = self.log.bytes_between(before, index);
-            let uncommitted = &mut self.leadership.uncommitted_bytes;
             // Entries of earlier terms were never counted.
-            *uncommitted = uncommitted.saturating_sub(committed);
+            let committed = self.log.bytes_of_term(self.term, before, index);
+            self.leadership.uncommitted_bytes -= committed;
         }
         if first_of_term {
             self.start_early_reads();
@@ -138,9 +137,9 @@ impl Raft {
         }
     }
 
-    /// Sends entries that a peer misses, if it can take any.
-    pub(crate) fn send_missing(&mut self, to: u64) {
-        self.send_append(to, Append::Entries);
+    /// Sends what a peer misses, or else an append without entries, so that it answers.
+    pub(crate) fn send_at_least_empty(&mut self, to: u64) {
+        self.send_append(to, Append::Always);
     }
 
     /// Sends what a peer misses. True if something was sent.

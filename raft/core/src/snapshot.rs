@@ -9,6 +9,7 @@
 use crate::configuration::Configuration;
 use crate::eraftpb::{Message, MessageType, Snapshot, SnapshotMetadata};
 use crate::error::Error;
+use crate::progress::Progress;
 use crate::raft::Raft;
 use crate::ready::{EntryId, Role};
 
@@ -99,9 +100,20 @@ impl Raft {
         self.leadership.snapshot = SnapshotWish::None;
     }
 
+    /// Whether to wish for a snapshot now: there is a peer that can use one of what is applied. One that asked
+    /// for a later index has to wait, or one snapshot after another would be made in vain.
+    pub(crate) fn snapshot_is_due(&self) -> bool {
+        let usable = |peer| {
+            let requested = self.tracker.progress(peer).and_then(Progress::requested_snapshot);
+            self.needs_snapshot(peer) && requested.unwrap_or(0) <= self.log.applied()
+        };
+        self.leadership.snapshot == SnapshotWish::Wanted
+            && (0..self.tracker.count()).any(|place| usable(self.tracker.id_at(place)))
+    }
+
     /// True once after a wish was made.
     pub(crate) fn take_snapshot_wish(&mut self) -> bool {
-        let wanted = self.leadership.snapshot == SnapshotWish::Wanted;
+        let wanted = self.snapshot_is_due();
         if wanted {
             self.leadership.snapshot = SnapshotWish::Asked;
         }

@@ -114,7 +114,11 @@ impl Tracker {
 
     pub(crate) fn vote_result(&self) -> VoteResult {
         let votes = |counts: fn(&Member) -> bool| {
-            self.members.iter().zip(&self.votes).filter(move |(member, _)| counts(member)).map(|(_, vote)| *vote)
+            self.members
+                .iter()
+                .zip(&self.votes)
+                .filter(move |(member, _)| counts(member))
+                .map(|(_, vote)| *vote)
         };
         quorum::joint_vote_result(votes(|member| member.incoming), votes(|member| member.outgoing))
     }

@@ -24,7 +24,8 @@ impl Raft {
             (_, Some(leader)) => {
                 let msg_type = MessageType::MsgTransferLeader as i32;
                 // Without a term: what was meant for one leader may go to the next.
-                let message = Message { msg_type, to: leader, from: self.id, index: to, ..Message::default() };
+                let message =
+                    Message { msg_type, to: leader, from: self.id, index: to, ..Message::default() };
                 self.outbox().push(message);
             }
             (_, None) => return Err(Error::NotLeader { leader: None }),
@@ -47,21 +48,25 @@ impl Raft {
         self.leadership.transfer = None;
         if to != self.id {
             self.leadership.transfer = Some(Transfer { to, elapsed: 0 });
-            self.further_transfer(to);
+            if !self.further_transfer(to) {
+                // The newest append may have been lost; without an answer that comes out at a heartbeat only.
+                self.send_at_least_empty(to);
+            }
+        } else {
+            // Which could not be proposed meanwhile.
+            self.leave_joint_if_due();
         }
     }
 
-    /// Something is new about a peer: if it is the target, brings it up to date, or lets it campaign.
-    pub(crate) fn further_transfer(&mut self, to: u64) {
-        let Some(progress) = self.tracker.progress(to).filter(|_| self.transferee() == Some(to)) else {
-            return;
-        };
-        if progress.matched() == self.log.last().index {
+    /// Something is new about a peer: if it is the target and up to date, lets it campaign. True if it did.
+    pub(crate) fn further_transfer(&mut self, to: u64) -> bool {
+        let progress = self.tracker.progress(to).filter(|_| self.transferee() == Some(to));
+        let caught_up = progress.is_some_and(|progress| progress.matched() == self.log.last().index);
+        if caught_up {
             self.leadership.reads.lease_given_up = true;
             self.send(MessageType::MsgTimeoutNow, to, Message::default());
-        } else {
-            self.send_missing(to);
         }
+        caught_up
     }
 
     pub(crate) fn transferee(&self) -> Option<u64> {

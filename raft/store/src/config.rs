@@ -22,6 +22,22 @@ pub struct Config {
     pub max_size_per_message: u64,
     /// Appends on their way to one follower.
     pub max_inflight_messages: usize,
+    /// Bytes of entry data on their way to one follower.
+    pub max_inflight_bytes: u64,
+    /// Bytes of committed entries that are applied in one go.
+    pub max_committed_size_per_ready: u64,
+    /// Bytes of a leader's uncommitted entries; beyond, it refuses proposals.
+    pub max_uncommitted_size: u64,
+    /// Ask whether an election could be won before starting one.
+    pub pre_vote: bool,
+    /// A leader that a quorum does not answer steps down, and voters that hear from a leader ignore candidates.
+    pub check_quorum: bool,
+    /// A leader that was removed from its region steps down.
+    pub step_down_on_removal: bool,
+    /// A follower passes proposals that are stepped on it on to its leader.
+    pub forward_proposals: bool,
+    /// Of replicas with equal logs, those on a store with a higher priority win elections.
+    pub election_priority: i64,
     /// Applied data is synced after at most so many ticks. It can be replayed from the log, so this
     /// bounds only how long a restart takes.
     pub kv_sync_interval_ticks: u64,
@@ -56,6 +72,14 @@ impl Config {
             heartbeat_ticks: 2,
             max_size_per_message: 1 << 20,
             max_inflight_messages: 256,
+            max_inflight_bytes: u64::MAX,
+            max_committed_size_per_ready: u64::MAX,
+            max_uncommitted_size: u64::MAX,
+            pre_vote: false,
+            check_quorum: false,
+            step_down_on_removal: true,
+            forward_proposals: true,
+            election_priority: 0,
             kv_sync_interval_ticks: 10,
         }
     }
@@ -95,6 +119,14 @@ impl Config {
             applied,
             max_size_per_message: self.max_size_per_message,
             max_inflight_messages: self.max_inflight_messages,
+            max_inflight_bytes: self.max_inflight_bytes,
+            max_committed_size_per_ready: self.max_committed_size_per_ready,
+            max_uncommitted_size: self.max_uncommitted_size,
+            pre_vote: self.pre_vote,
+            check_quorum: self.check_quorum,
+            step_down_on_removal: self.step_down_on_removal,
+            forward_proposals: self.forward_proposals,
+            priority: self.election_priority,
             seed: self.jitter_seed(region_id, peer.id),
             ..raft::Config::default()
         }

@@ -107,14 +107,10 @@ impl Peer {
     }
 
     /// Gives raft the ticks up to `tick`.
-    ///
-    /// At most up to the first that makes it act: ticks that come late are not made up for, as with a
-    /// ticker that does not queue. Otherwise a process that was stopped for a minute would campaign
-    /// through a dozen terms at once when it wakes.
     pub(crate) fn catch_up(&mut self, tick: u64) {
         let missed = tick.saturating_sub(self.ticked);
         if missed > 0 {
-            self.raw.tick_many(missed.min(self.raw.idle_ticks().saturating_add(1)));
+            self.raw.elapse(missed);
             self.ticked = tick;
         }
     }
@@ -122,6 +118,14 @@ impl Peer {
     /// Starts an election.
     pub(crate) fn campaign(&mut self) {
         self.raw.campaign();
+    }
+
+    /// Asks the leader to hand over to the replica on a store.
+    pub(crate) fn transfer_leader(&mut self, to_store: u64) -> Result<(), RequestError> {
+        let region = self.storage.region();
+        let target = region.peers.iter().find(|peer| peer.store_id == to_store);
+        let target = target.ok_or(RequestError::NoPeer { region_id: region.id, store_id: to_store })?;
+        self.raw.transfer_leader(target.id).map_err(RequestError::Refused)
     }
 
     /// A message from another replica of the region. Dropped when it is not for this one, but for one that

@@ -162,6 +162,27 @@ impl Store {
         });
     }
 
+    /// An operator asks for the replica of `region_id` on another store to become its leader. The replica here leads,
+    /// or passes the wish on to the one that does.
+    ///
+    /// # Errors
+    /// When the region has no replica here or there, or no leader is known.
+    pub fn transfer_leader(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        region_id: u64,
+        to_store: u64,
+    ) -> Result<(), RequestError> {
+        let mut answer = Err(RequestError::RegionNotFound { region_id });
+        self.input(|store| {
+            let tick = store.timers.tick_at(now_ns);
+            store.with_peer(env, tick, region_id, |peer, _| answer = peer.transfer_leader(to_store))?;
+            Ok(())
+        });
+        answer
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {

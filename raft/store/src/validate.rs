@@ -74,8 +74,16 @@ pub enum RequestError {
     /// A command that exists, but not here.
     #[error("{0} is not supported by this version")]
     Unsupported(&'static str),
-    /// Raft did not take the proposal.
-    #[error("the proposal was refused: {0}")]
+    /// The region has no replica on that store.
+    #[error("region {region_id} has no replica on store {store_id}")]
+    NoPeer {
+        /// The region.
+        region_id: u64,
+        /// The store.
+        store_id: u64,
+    },
+    /// Raft did not take the request, and never will.
+    #[error("refused by raft: {0}")]
     Refused(raft::Error),
 }
 
@@ -93,17 +101,18 @@ impl From<RequestError> for errorpb::Error {
             RequestError::NotLeader { region_id, leader } => {
                 Some(Reason::NotLeader(errorpb::NotLeader { region_id, leader }))
             }
-            RequestError::StaleCommand => Some(Reason::StaleCommand(errorpb::StaleCommand {})),
+            // Either way the command is not in the log and will not be.
+            RequestError::StaleCommand | RequestError::Refused(_) => Some(Reason::StaleCommand(errorpb::StaleCommand {})),
             RequestError::EpochNotMatch { region } => {
                 Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions: vec![*region] }))
             }
             RequestError::KeyNotInRegion(key) => Some(Reason::KeyNotInRegion(*key)),
             RequestError::PeerNotMatch { .. }
+            | RequestError::NoPeer { .. }
             | RequestError::NoCommand
             | RequestError::TooManyCommands(_)
             | RequestError::UnknownColumnFamily(_)
-            | RequestError::Unsupported(_)
-            | RequestError::Refused(_) => None,
+            | RequestError::Unsupported(_) => None,
         };
         errorpb::Error { message, reason }
     }

@@ -84,12 +84,12 @@ fn write_finding(out: &mut dyn Write, file: &File, report: &Report, finding: &Fi
 fn write_stores(out: &mut dyn Write, stores: &[StoreSummary]) -> io::Result<()> {
     writeln!(out)?;
     writeln!(out, "  {DIM}store  role       term  vote  commit  applied    last{DIM:#}")?;
-    for StoreSummary { store, state, failure } in stores {
+    for StoreSummary { store, state, vote, failure } in stores {
         match (failure, state) {
             (Some(failure), _) => writeln!(out, "  {store:<5}  {BAD}stopped{BAD:#}: {failure}")?,
             (None, None) => writeln!(out, "  {store:<5}  {BAD}down{BAD:#}")?,
             (None, Some(state)) => {
-                let vote = transcript::store_of(state.vote).map_or("-".to_owned(), |store| store.to_string());
+                let vote = vote.map_or("-".to_owned(), |store| store.to_string());
                 let role =
                     if state.role == Role::Leader { "LEADER".to_owned() } else { state.role.to_string() };
                 writeln!(

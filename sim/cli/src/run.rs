@@ -16,7 +16,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use raftsim_harness::record::{Detail, Record};
 use raftsim_harness::report::{Report, Verdict};
 use raftsim_harness::run::verify::{Divergence, verify};
-use raftsim_harness::run::{Options, Run};
+use raftsim_harness::run::{Finished, Options, run as run_scenario};
 use raftsim_harness::scenario::MAX_SEED;
 use raftsim_harness::transcript;
 
@@ -68,9 +68,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
 /// One scenario with one seed, once more, and what it recorded.
 pub(crate) fn again(file: &File, seed: u64, detail: Detail) -> (Report, Option<Record>) {
     let options = Options { record: Some(detail), ..Options::default() };
-    let mut run = Run::new(Arc::clone(&file.scenario), seed, options);
-    let report = run.finish();
-    (report, run.world().observer().record().cloned())
+    let Finished { report, record } = run_scenario(Arc::clone(&file.scenario), seed, options);
+    (report, record)
 }
 
 /// Prints the story or the trace, or writes it to a file.
@@ -120,7 +119,7 @@ impl Plan<'_> {
         let result = if self.args.verify {
             verify(scenario, seed)
         } else {
-            Ok(Run::new(Arc::clone(scenario), seed, Options::default()).finish())
+            Ok(run_scenario(Arc::clone(scenario), seed, Options::default()).report)
         };
         Outcome { seed, result }
     }

@@ -8,17 +8,24 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use raftsim_harness::report::Verdict;
-use raftsim_harness::run::{Options, Run};
+use raftsim_harness::run::{Options, Run, run as run_scenario};
 use raftsim_harness::scenario::{self, Scenario};
+use raftsim_harness::system::System;
+use raftsim_harness::system::bare::BareRaft;
+use raftsim_harness::system::raftstore::Raftstore;
 
 fn parse(text: &str) -> Arc<Scenario> {
     Arc::new(scenario::parse(text).expect("the benches' scenarios are right"))
 }
 
-fn loaded(stores: u64, ops: u64, keys: u64) -> Arc<Scenario> {
+/// The systems by the words that scenarios have for them.
+const SYSTEMS: [&str; 2] = ["raftstore", "raft"];
+
+fn loaded(system: &str, stores: u64, ops: u64, keys: u64) -> Arc<Scenario> {
     parse(&format!(
         r#"
         about   = "Eight clients put 100 bytes each time."
+        system  = "{system}"
         cluster = {{ stores = {stores} }}
         limits  = {{ events = 1000000000, time = "1000h" }}
         steps   = [
@@ -30,7 +37,7 @@ fn loaded(stores: u64, ops: u64, keys: u64) -> Arc<Scenario> {
 }
 
 fn run(scenario: &Arc<Scenario>, checks: bool) -> u64 {
-    let report = Run::new(Arc::clone(scenario), 1, Options { checks, record: None }).finish();
+    let report = run_scenario(Arc::clone(scenario), 1, Options { checks, record: None }).report;
     assert_eq!(report.verdict, Verdict::Clean);
     report.trace_hash
 }
@@ -39,10 +46,13 @@ fn throughput(c: &mut Criterion) {
     let mut group = c.benchmark_group("operations");
     let ops = 5_000;
     group.throughput(Throughput::Elements(ops)).sample_size(20);
-    for stores in [3, 5] {
-        let scenario = loaded(stores, ops, 1_000);
-        for (name, checks) in [("all checks", true), ("no checks", false)] {
-            group.bench_function(format!("{stores} stores, {name}"), |b| b.iter(|| run(&scenario, checks)));
+    for system in SYSTEMS {
+        for stores in [3, 5] {
+            let scenario = loaded(system, stores, ops, 1_000);
+            for (name, checks) in [("all checks", true), ("no checks", false)] {
+                let name = format!("{system}, {stores} stores, {name}");
+                group.bench_function(name, |b| b.iter(|| run(&scenario, checks)));
+            }
         }
     }
     group.finish();
@@ -52,24 +62,29 @@ fn idle(c: &mut Criterion) {
     let mut group = c.benchmark_group("virtual seconds");
     let hours = 3;
     group.throughput(Throughput::Elements(hours * 3_600)).sample_size(20);
-    let scenario = parse(&format!(
-        r#"
-        about   = "Five stores with nothing to do."
-        cluster = {{ stores = 5 }}
-        limits  = {{ events = 1000000000, time = "1000h" }}
-        steps   = [{{ wait = "{hours}h" }}]"#
-    ));
-    group.bench_function("5 idle stores", |b| b.iter(|| run(&scenario, true)));
+    for system in SYSTEMS {
+        let scenario = parse(&format!(
+            r#"
+            about   = "Five stores with nothing to do."
+            system  = "{system}"
+            cluster = {{ stores = 5 }}
+            limits  = {{ events = 1000000000, time = "1000h" }}
+            steps   = [{{ wait = "{hours}h" }}]"#
+        ));
+        group.bench_function(format!("{system}, 5 idle stores"), |b| b.iter(|| run(&scenario, true)));
+    }
     group.finish();
 }
 
 fn short_run(c: &mut Criterion) {
-    let scenario = loaded(3, 50, 16);
-    c.bench_function("a run of 50 operations", |b| b.iter(|| run(&scenario, true)));
+    for system in SYSTEMS {
+        let scenario = loaded(system, 3, 50, 16);
+        c.bench_function(&format!("{system}, a run of 50 operations"), |b| b.iter(|| run(&scenario, true)));
+    }
 }
 
-fn clone(c: &mut Criterion) {
-    // A put each for 10,000 keys, so the log has as many entries too.
+/// A put each for 10,000 keys, so logs have as many entries too.
+fn filled<S: System>() -> Run<S> {
     let scenario = parse(
         r#"
         about   = "Five stores with 10,000 keys."
@@ -78,9 +93,19 @@ fn clone(c: &mut Criterion) {
     );
     let mut run = Run::new(scenario, 1, Options::default());
     run.finish();
-    c.bench_function("clone of 5 stores with 10000 keys", |b| {
-        b.iter_batched(|| (), |()| run.clone(), BatchSize::SmallInput)
+    run
+}
+
+fn clone_of<S: System>(c: &mut Criterion, name: &str) {
+    c.bench_function(&format!("clone of 5 stores with 10000 keys, {name}"), |b| {
+        let run = filled::<S>();
+        b.iter_batched(|| (), |()| run.clone(), BatchSize::SmallInput);
     });
+}
+
+fn clone(c: &mut Criterion) {
+    clone_of::<Raftstore>(c, "raftstore");
+    clone_of::<BareRaft>(c, "raft");
 }
 
 criterion_group!(benches, throughput, idle, short_run, clone);

@@ -10,18 +10,13 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raft_proto::errorpb::error::Reason;
-use raft_proto::metapb::Region;
-use raft_proto::raft_cmdpb::{
-    AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest,
-    RaftCmdResponse, RaftRequestHeader, Request as Command, ScanRequest, request, response,
-};
 use raftsim_kernel::{Context, Duration, Ppm, Stream, Time};
 
 use crate::history::{Outcome, Request};
-use crate::message::{Wire, error};
+use crate::message::Wire;
+use crate::node::node_of;
 use crate::scenario::ast::{ClientConfig, Load};
-use crate::store_node::node_of;
+use crate::system::{Alarm, Answer, Session, System};
 
 /// Something for a client to do.
 #[derive(Clone, Debug, Hash)]
@@ -70,11 +65,11 @@ struct Workload {
 
 /// A client.
 #[derive(Clone, Debug)]
-pub struct ClientNode {
+pub struct ClientNode<C> {
     number: u64,
     stores: u64,
     config: ClientConfig,
-    region: Region,
+    session: C,
     random: Stream,
     /// The store that it asks first.
     target: u64,
@@ -88,7 +83,7 @@ pub struct ClientNode {
     /// Counts the values it made, so that each is told from all others.
     made: u64,
     next_id: u64,
-    armed: Option<Time>,
+    alarm: Alarm,
     /// What the last event gave the history.
     reports: Vec<Report>,
     /// Jobs done.
@@ -96,15 +91,15 @@ pub struct ClientNode {
     last: Option<Outcome>,
 }
 
-impl ClientNode {
-    /// Client `number` of a cluster of so many stores, which all hold `region` at first.
+impl<C: Session> ClientNode<C> {
+    /// Client `number` of a cluster of so many stores.
     #[must_use]
-    pub fn new(number: u64, stores: u64, config: ClientConfig, region: Region, seed: u64) -> ClientNode {
+    pub fn new(number: u64, stores: u64, config: ClientConfig, session: C, seed: u64) -> ClientNode<C> {
         ClientNode {
             number,
             stores,
             config,
-            region,
+            session,
             random: Stream::derive(seed, &format!("workload of client {number}")),
             target: 1,
             jobs: VecDeque::new(),
@@ -115,7 +110,7 @@ impl ClientNode {
             loads: VecDeque::new(),
             made: 0,
             next_id: 0,
-            armed: None,
+            alarm: Alarm::default(),
             reports: Vec::new(),
             done: 0,
             last: None,
@@ -158,7 +153,7 @@ impl ClientNode {
         &self.reports
     }
 
-    pub(crate) fn on_input(&mut self, input: ClientInput, cx: &mut Context<'_, Wire>) {
+    pub(crate) fn on_input<S: System<Session = C>>(&mut self, input: ClientInput, cx: &mut Context<'_, Wire<S>>) {
         self.reports.clear();
         match input {
             ClientInput::Submit(job) => self.jobs.push_back(job),
@@ -179,14 +174,12 @@ impl ClientNode {
         self.proceed(cx);
     }
 
-    pub(crate) fn on_timer(&mut self, cx: &mut Context<'_, Wire>) {
+    pub(crate) fn on_timer<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
         self.reports.clear();
         let now = cx.now();
-        // One that an earlier wake has replaced; to arm another for it would double the timers.
-        if self.armed.is_some_and(|armed| armed > now) {
+        if !self.alarm.rings(now) {
             return;
         }
-        self.armed = None;
         if self.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
             self.attempt = None;
             self.reports.push(Report::Return(Outcome::Unknown));
@@ -199,48 +192,25 @@ impl ClientNode {
         self.proceed(cx);
     }
 
-    pub(crate) fn on_reply(&mut self, id: u64, response: &RaftCmdResponse, cx: &mut Context<'_, Wire>) {
+    pub(crate) fn on_reply<S: System<Session = C>>(&mut self, id: u64, reply: &C::Reply, cx: &mut Context<'_, Wire<S>>) {
         self.reports.clear();
         // A reply to an attempt that was given up says nothing that the history could use.
         if self.attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
             return;
         }
         self.attempt = None;
-        match error(response) {
-            None => match response.responses.first().and_then(|r| outcome(r.result.as_ref())) {
-                Some(outcome) => {
-                    self.last = Some(outcome.clone());
-                    self.reports.push(Report::Return(outcome));
-                    self.current = None;
-                    self.done += 1;
-                }
-                None => self.retry(Outcome::Unknown, None, cx.now()),
-            },
-            Some(error) => self.on_error(error.reason.as_ref(), cx.now()),
+        match self.session.read(reply) {
+            Answer::Done(outcome) => {
+                self.last = Some(outcome.clone());
+                self.reports.push(Report::Return(outcome));
+                self.current = None;
+                self.done += 1;
+            }
+            Answer::NotLeader { leader } => self.retry(Outcome::Failed, leader, cx.now()),
+            Answer::Refused => self.retry(Outcome::Failed, None, cx.now()),
+            Answer::Unknown => self.retry(Outcome::Unknown, None, cx.now()),
         }
         self.proceed(cx);
-    }
-
-    /// Every reason below means that the command was never proposed, or that its place in the log went to another.
-    fn on_error(&mut self, reason: Option<&Reason>, now: Time) {
-        match reason {
-            Some(Reason::NotLeader(e)) => {
-                self.retry(Outcome::Failed, e.leader.map(|peer| peer.store_id), now)
-            }
-            Some(Reason::EpochNotMatch(e)) => {
-                if let Some(region) = e.current_regions.iter().find(|region| region.id == self.region.id) {
-                    self.region = region.clone();
-                }
-                self.retry(Outcome::Failed, None, now);
-            }
-            Some(
-                Reason::RegionNotFound(_)
-                | Reason::KeyNotInRegion(_)
-                | Reason::StaleCommand(_)
-                | Reason::StoreNotMatch(_),
-            ) => self.retry(Outcome::Failed, None, now),
-            None => self.retry(Outcome::Unknown, None, now),
-        }
     }
 
     /// Ends an attempt without success. With a hint the next one starts at once.
@@ -263,7 +233,7 @@ impl ClientNode {
     }
 
     /// Goes on with what can go on: the next job, the next attempt, the next timer.
-    fn proceed(&mut self, cx: &mut Context<'_, Wire>) {
+    fn proceed<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
         let now = cx.now();
         if self.current.is_none() {
             self.current = self.jobs.pop_front().or_else(|| self.next_random_job(now));
@@ -273,31 +243,20 @@ impl ClientNode {
         }
         let deadline = self.attempt.as_ref().map(|attempt| attempt.deadline);
         if let Some(wake) = deadline.into_iter().chain(self.retry_at).min()
-            && self.armed.is_none_or(|armed| wake < armed)
+            && let Some(span) = self.alarm.arm(now, wake)
         {
-            self.armed = Some(wake);
-            cx.set_timer(wake.since(now), 0);
+            cx.set_timer(span, 0);
         }
     }
 
-    fn call(&mut self, cx: &mut Context<'_, Wire>) {
+    fn call<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
         let Some(job) = &self.current else { return };
         let store = job.via.unwrap_or(self.target);
         self.next_id += 1;
         let id = self.next_id;
         self.attempt = Some(Attempt { id, deadline: cx.now() + self.config.timeout });
         self.reports.push(Report::Call(job.request.clone()));
-        let header = RaftRequestHeader {
-            region_id: self.region.id,
-            peer: self.region.peers.iter().find(|peer| peer.store_id == store).copied(),
-            region_epoch: self.region.region_epoch,
-            term: 0,
-        };
-        let request = RaftCmdRequest {
-            header: Some(header),
-            requests: vec![command(&job.request)],
-            admin_request: None,
-        };
+        let request = self.session.request(store, &job.request);
         cx.send(node_of(store), Wire::Request { id, request: Box::new(request) });
     }
 
@@ -374,35 +333,4 @@ impl Draw<'_> {
 #[must_use]
 pub fn patience(config: &ClientConfig) -> Duration {
     config.timeout + config.backoff
-}
-
-fn command(request: &Request) -> Command {
-    use request::Command as C;
-    let cf = String::new;
-    let command = match request.clone() {
-        Request::Get { key } => C::Get(GetRequest { cf: cf(), key }),
-        Request::Put { key, value } => C::Put(PutRequest { cf: cf(), key, value }),
-        Request::Delete { key } => C::Delete(DeleteRequest { cf: cf(), key }),
-        Request::Append { key, suffix } => C::Append(AppendRequest { cf: cf(), key, suffix }),
-        Request::CompareAndSet { key, expected, value } => {
-            C::CompareAndSet(CompareAndSetRequest { cf: cf(), key, expected, value })
-        }
-        Request::Scan { start, end, limit } => {
-            C::Scan(ScanRequest { cf: cf(), start_key: start, end_key: end, limit })
-        }
-    };
-    Command { command: Some(command) }
-}
-
-fn outcome(result: Option<&response::Result>) -> Option<Outcome> {
-    use response::Result as R;
-    Some(match result? {
-        R::Get(r) => Outcome::Value(r.value.clone()),
-        R::Put(_) | R::Delete(_) | R::Append(_) => Outcome::Done,
-        R::CompareAndSet(r) => Outcome::Cas { succeeded: r.succeeded, previous: r.previous.clone() },
-        R::Scan(r) => {
-            Outcome::Pairs(r.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect())
-        }
-        R::Snap(_) => return None,
-    })
 }

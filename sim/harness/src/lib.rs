@@ -15,6 +15,6 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
-pub mod store_node;
+pub mod system;
 pub mod transcript;
 pub mod watch;

@@ -1,31 +1,30 @@
-//! What travels on the simulated network: Raft messages between stores, requests and replies of clients.
+//! What travels on the simulated network: messages between stores, requests and replies of clients.
 
 use raft_proto::eraftpb::{self, MessageType};
-use raft_proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse, request, response};
-use raft_proto::raft_serverpb::RaftMessage;
 use raftsim_kernel::{Kind, Message, TraceHasher};
 use twox_hash::XxHash3_64;
 
 use crate::scenario::ast::MessageKind;
+use crate::system::{Payload, PeerMessage, Session, System};
 
 /// A message of the cluster. Boxed, because the event queue moves it about.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Wire {
-    /// Between replicas.
-    Raft(Box<RaftMessage>),
+#[derive(Clone, Debug)]
+pub enum Wire<S: System> {
+    /// Between stores.
+    Peer(Box<S::Message>),
     /// From a client to a store.
     Request {
         /// The client's number for it; the reply carries it back.
         id: u64,
         /// The command.
-        request: Box<RaftCmdRequest>,
+        request: Box<<S::Session as Session>::Request>,
     },
     /// From a store to a client.
     Reply {
         /// The request's number.
         id: u64,
         /// The answer.
-        response: Box<RaftCmdResponse>,
+        reply: Box<<S::Session as Session>::Reply>,
     },
 }
 
@@ -43,6 +42,13 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
         MessageKind::VoteResponse => {
             raft(MessageType::MsgRequestVoteResponse) | raft(MessageType::MsgRequestPreVoteResponse)
         }
+        MessageKind::PreVote => raft(MessageType::MsgRequestPreVote),
+        MessageKind::PreVoteResponse => raft(MessageType::MsgRequestPreVoteResponse),
+        MessageKind::Snapshot => raft(MessageType::MsgSnapshot),
+        MessageKind::TimeoutNow => raft(MessageType::MsgTimeoutNow),
+        MessageKind::Transfer => raft(MessageType::MsgTransferLeader),
+        MessageKind::ReadIndex => raft(MessageType::MsgReadIndex),
+        MessageKind::ReadIndexResponse => raft(MessageType::MsgReadIndexResponse),
         MessageKind::Heartbeat => raft(MessageType::MsgHeartbeat),
         MessageKind::HeartbeatResponse => raft(MessageType::MsgHeartbeatResponse),
         MessageKind::Request => REQUEST.bit(),
@@ -55,18 +61,10 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
 /// links that make copies leave them alone.
 pub const REQUEST_BIT: u64 = REQUEST.bit();
 
-/// The raft message inside of a store's message.
-pub(crate) fn raft_message(message: &RaftMessage) -> Option<&eraftpb::Message> {
-    message.message.as_ref()
-}
-
-impl Message for Wire {
+impl<S: System> Message for Wire<S> {
     fn kind(&self) -> Kind {
         match self {
-            Wire::Raft(message) => {
-                let kind = raft_message(message).map_or(0, |m| m.msg_type);
-                Kind::new(u8::try_from(kind).unwrap_or(0).min(61))
-            }
+            Wire::Peer(message) => message.kind(),
             Wire::Request { .. } => REQUEST,
             Wire::Reply { .. } => REPLY,
         }
@@ -74,36 +72,31 @@ impl Message for Wire {
 
     fn digest(&self, hash: &mut TraceHasher) {
         match self {
-            Wire::Raft(message) => {
-                hash.word(message.region_id);
-                if let Some(message) = raft_message(message) {
-                    digest_raft(message, hash);
-                }
-            }
+            Wire::Peer(message) => message.digest(hash),
             Wire::Request { id, request } => {
                 hash.word(*id);
-                for request in &request.requests {
-                    digest_request(request.command.as_ref(), hash);
-                }
+                request.digest(hash);
             }
-            Wire::Reply { id, response } => {
+            Wire::Reply { id, reply } => {
                 hash.word(*id);
-                // Errors are rare, so their encoding will do.
-                hash.bytes(&error(response).map(prost::Message::encode_to_vec).unwrap_or_default());
-                for response in &response.responses {
-                    digest_response(response.result.as_ref(), hash);
-                }
+                reply.digest(hash);
             }
         }
     }
 }
 
-/// The error of a response.
-pub(crate) fn error(response: &RaftCmdResponse) -> Option<&raft_proto::errorpb::Error> {
-    response.header.as_ref().and_then(|header| header.error.as_ref())
+/// A message in a few words.
+#[must_use]
+pub fn describe<S: System>(message: &Wire<S>) -> String {
+    match message {
+        Wire::Peer(message) => message.describe(),
+        Wire::Request { id, request } => format!("#{id} {}", request.describe()),
+        Wire::Reply { id, reply } => format!("#{id} {}", reply.describe()),
+    }
 }
 
-fn digest_raft(m: &eraftpb::Message, hash: &mut TraceHasher) {
+/// Folds a Raft message into the trace hash.
+pub(crate) fn digest_raft(m: &eraftpb::Message, hash: &mut TraceHasher) {
     let flags = u64::from(m.reject) << 32 | u64::from(m.msg_type.unsigned_abs());
     for word in [flags, m.term, m.log_term, m.index, m.commit, m.reject_hint, m.to << 32 | m.from] {
         hash.word(word);
@@ -111,47 +104,72 @@ fn digest_raft(m: &eraftpb::Message, hash: &mut TraceHasher) {
     for entry in &m.entries {
         hash.word(entry.term);
         hash.word(XxHash3_64::oneshot_with_seed(entry.index, &entry.data));
-    }
-}
-
-fn digest_request(command: Option<&request::Command>, hash: &mut TraceHasher) {
-    use request::Command;
-    let (tag, key, value): (u64, &[u8], &[u8]) = match command {
-        None => return hash.word(0),
-        Some(Command::Get(c)) => (1, &c.key, &[]),
-        Some(Command::Put(c)) => (2, &c.key, &c.value),
-        Some(Command::Delete(c)) => (3, &c.key, &[]),
-        Some(Command::Snap(_)) => (4, &[], &[]),
-        Some(Command::Scan(c)) => (5, &c.start_key, &c.end_key),
-        Some(Command::Append(c)) => (6, &c.key, &c.suffix),
-        Some(Command::CompareAndSet(c)) => (7, &c.key, &c.value),
-    };
-    hash.word(tag);
-    hash.bytes(key);
-    hash.bytes(value);
-    match command {
-        Some(Command::CompareAndSet(c)) => hash.bytes(c.expected.as_deref().unwrap_or(b"\0absent")),
-        Some(Command::Scan(c)) => hash.word(c.limit.into()),
-        _ => {}
-    }
-}
-
-fn digest_response(result: Option<&response::Result>, hash: &mut TraceHasher) {
-    use response::Result;
-    match result {
-        None => hash.word(0),
-        Some(Result::Get(r)) => hash.bytes(r.value.as_deref().unwrap_or(b"\0absent")),
-        Some(Result::Scan(r)) => r.pairs.iter().for_each(|pair| {
-            hash.bytes(&pair.key);
-            hash.bytes(&pair.value);
-        }),
-        Some(Result::CompareAndSet(r)) => {
-            hash.word(u64::from(r.succeeded));
-            hash.bytes(r.previous.as_deref().unwrap_or(b"\0absent"));
+        if entry.entry_type != 0 {
+            hash.word(u64::from(entry.entry_type.unsigned_abs()));
         }
-        Some(Result::Put(_)) => hash.word(2),
-        Some(Result::Delete(_)) => hash.word(3),
-        Some(Result::Snap(_)) => hash.word(4),
-        Some(Result::Append(_)) => hash.word(6),
     }
+    // What most messages have not, each after a number of its own.
+    if !m.context.is_empty() {
+        hash.word(1);
+        hash.bytes(&m.context);
+    }
+    if let Some(snapshot) = &m.snapshot {
+        hash.word(2);
+        let metadata = snapshot.metadata.as_ref();
+        hash.bytes(&metadata.map(prost::Message::encode_to_vec).unwrap_or_default());
+        hash.bytes(&snapshot.data);
+    }
+}
+
+/// A Raft message in a few words.
+pub(crate) fn describe_raft(m: &eraftpb::Message) -> String {
+    use MessageType as T;
+    let term = m.term;
+    match (m.msg_type(), m.reject) {
+        (T::MsgAppend, _) => match (m.entries.first(), m.entries.last()) {
+            (Some(first), Some(last)) if first.index != last.index => {
+                format!("append t{term} {}..{} c{}", first.index, last.index, m.commit)
+            }
+            (Some(only), _) => format!("append t{term} {} c{}", only.index, m.commit),
+            _ => format!("append t{term} after {} c{}", m.index, m.commit),
+        },
+        (T::MsgAppendResponse, false) => format!("ack t{term} {}", m.index),
+        (T::MsgAppendResponse, true) => format!("reject t{term} {} hint {}", m.index, m.reject_hint),
+        (T::MsgRequestVote, _) => {
+            let why = if m.context == b"transfer"[..] { " for a transfer" } else { "" };
+            format!("vote? t{term} log {}@t{}{why}", m.index, m.log_term)
+        }
+        (T::MsgRequestVoteResponse, false) => format!("vote t{term}"),
+        (T::MsgRequestVoteResponse, true) => format!("no vote t{term}"),
+        (T::MsgRequestPreVote, _) => format!("pre-vote? t{term} log {}@t{}", m.index, m.log_term),
+        (T::MsgRequestPreVoteResponse, false) => format!("pre-vote t{term}"),
+        (T::MsgRequestPreVoteResponse, true) => format!("no pre-vote t{term}"),
+        (T::MsgHeartbeat, _) => format!("heartbeat t{term} c{}{}", m.commit, round(&m.context)),
+        (T::MsgHeartbeatResponse, _) => format!("heartbeat ack t{term}{}", round(&m.context)),
+        (T::MsgSnapshot, _) => {
+            let metadata = m.snapshot.as_ref().and_then(|snapshot| snapshot.metadata.as_ref());
+            let (index, log_term) = metadata.map_or((0, 0), |metadata| (metadata.index, metadata.term));
+            format!("snapshot t{term} {index}@t{log_term}")
+        }
+        (T::MsgRequestSnapshot, _) => format!("snapshot? t{term} log {}@t{}", m.index, m.log_term),
+        (T::MsgTransferLeader, _) => format!("transfer to {}", m.index),
+        (T::MsgTimeoutNow, _) => format!("timeout now t{term}"),
+        (T::MsgReadIndex, _) => format!("read? {}", read_number(&m.context)),
+        (T::MsgReadIndexResponse, false) => format!("read {} at {}", read_number(&m.context), m.index),
+        (T::MsgReadIndexResponse, true) => format!("no read {}", read_number(&m.context)),
+        (T::MsgPropose, _) => "propose".to_owned(),
+        (other, _) => format!("{} t{term}", other.as_str_name()),
+    }
+}
+
+/// The round in a heartbeat, where it has one.
+fn round(context: &[u8]) -> String {
+    let round = <[u8; 8]>::try_from(context).ok().map(u64::from_be_bytes);
+    round.map_or_else(String::new, |round| format!(" r{round}"))
+}
+
+/// Which read of its replica a read index is for: what tells lives of a replica apart is not for people.
+fn read_number(context: &[u8]) -> String {
+    let number = context.last_chunk().copied().map(u64::from_be_bytes);
+    number.map_or_else(|| "?".to_owned(), |number| format!("#{number}"))
 }

@@ -4,14 +4,12 @@
 
 use std::collections::VecDeque;
 
-use raft_proto::eraftpb;
-use raft_proto::raft_cmdpb::{RaftCmdResponse, request};
 use raftsim_kernel::{Cause, Fate, Loss, NodeId, Time};
 
 use crate::check::{ReplicaState, Role};
-use crate::message::{Wire, error, raft_message};
+use crate::message::{Wire, describe};
 use crate::node::{Node, NodeInput};
-use crate::store_node::RAFT_DB;
+use crate::system::{MemberChange, Operator, ReplicaView, System};
 
 /// How much to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +44,15 @@ pub enum What {
         role: Role,
         /// The term.
         term: u64,
-        /// The leader it follows; 0 for none.
-        leader: u64,
+        /// The store whose replica it follows; `None` where that is nobody.
+        leader: Option<u64>,
     },
     /// A replica's new commit index.
     Commit(u64),
+    /// The membership that a replica has applied, where that is another than before.
+    Members(String),
+    /// A replica restored a snapshot, which ends at this index.
+    Snapshot(u64),
     /// A store came up.
     Up,
     /// A store went down.
@@ -76,13 +78,22 @@ pub struct Record {
     detail: Detail,
     stores: u64,
     lines: VecDeque<Line>,
+    /// The membership that each store applied last, and the snapshots that it restored in this life.
+    known: Vec<Known>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
+    members: Option<String>,
+    snapshots: u64,
 }
 
 impl Record {
     /// An empty record of a cluster of so many stores.
     #[must_use]
     pub fn new(detail: Detail, stores: u64) -> Record {
-        Record { detail, stores, lines: VecDeque::new() }
+        let known = vec![Known::default(); usize::try_from(stores).unwrap_or(0)];
+        Record { detail, stores, lines: VecDeque::new(), known }
     }
 
     /// What was recorded, oldest first.
@@ -116,18 +127,19 @@ impl Record {
         self.push(time, Place::Scenario, What::Step(text));
     }
 
+    /// A replica's state changed. `leader` is the store of the leader that it follows.
     pub(crate) fn state(
         &mut self,
         time: Time,
         node: NodeId,
-        _region: u64,
         before: Option<&ReplicaState>,
         now: &ReplicaState,
+        leader: Option<u64>,
     ) {
         let place = self.place(node);
         let role = |s: &ReplicaState| (s.role, s.term, s.leader);
         if before.is_none_or(|before| role(before) != role(now)) {
-            let (role, term, leader) = role(now);
+            let ReplicaState { role, term, .. } = *now;
             self.push(time, place, What::Role { role, term, leader });
         }
         if before.is_some_and(|before| before.commit != now.commit) {
@@ -135,7 +147,29 @@ impl Record {
         }
     }
 
-    pub(crate) fn cause(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node>) {
+    /// What else of a replica is news: its membership, its snapshots.
+    pub(crate) fn replica<S: System>(&mut self, time: Time, node: NodeId, system: &S, view: &ReplicaView<'_>) {
+        let place = self.place(node);
+        let Some(known) = self.known.get_mut(node.0 as usize) else { return };
+        let mut news = Vec::new();
+        if known.snapshots < view.snapshots {
+            news.push(What::Snapshot(view.state.truncated));
+        }
+        known.snapshots = view.snapshots;
+        let members = members(system, view);
+        match &known.members {
+            // With what a store boots first everybody begins.
+            None => known.members = Some(members),
+            Some(old) if *old != members => {
+                known.members = Some(members.clone());
+                news.push(What::Members(members));
+            }
+            Some(_) => {}
+        }
+        news.into_iter().for_each(|what| self.push(time, place, what));
+    }
+
+    pub(crate) fn cause<S: System>(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node<S>>) {
         let place = self.place(node);
         match (cause, place) {
             (Cause::Start, Place::Store(_)) if time > Time::ZERO => self.push(time, place, What::Up),
@@ -149,9 +183,10 @@ impl Record {
                     }
                     Cause::Timer { .. } => "timer".to_owned(),
                     Cause::Synced { db, up_to } => {
-                        format!("synced {} to {up_to}", if *db == RAFT_DB { "raft" } else { "kv" })
+                        let name = S::DATABASES.get(usize::from(db.0)).unwrap_or(&"a database");
+                        format!("synced {name} to {up_to}")
                     }
-                    Cause::Input(NodeInput::Campaign { .. }) => "told to campaign".to_owned(),
+                    Cause::Input(NodeInput::Operator { command, .. }) => told(command),
                     Cause::Input(NodeInput::Client(_)) => "new work".to_owned(),
                     Cause::Crash { .. } => return,
                 };
@@ -160,7 +195,14 @@ impl Record {
         }
     }
 
-    pub(crate) fn routed(&mut self, time: Time, from: NodeId, to: NodeId, message: &Wire, fate: Fate) {
+    pub(crate) fn routed<S: System>(
+        &mut self,
+        time: Time,
+        from: NodeId,
+        to: NodeId,
+        message: &Wire<S>,
+        fate: Fate,
+    ) {
         if self.detail == Detail::Story {
             return;
         }
@@ -185,69 +227,40 @@ impl Record {
     }
 }
 
-/// A message in a few words.
-#[must_use]
-pub fn describe(message: &Wire) -> String {
-    match message {
-        Wire::Raft(message) => raft_message(message).map_or_else(String::new, describe_raft),
-        Wire::Request { id, request } => {
-            let command = request.requests.first().and_then(|request| request.command.as_ref());
-            format!("#{id} {}", command.map_or_else(String::new, describe_command))
-        }
-        Wire::Reply { id, response } => format!("#{id} {}", describe_response(response)),
-    }
-}
-
-fn describe_raft(m: &eraftpb::Message) -> String {
-    use eraftpb::MessageType as T;
-    let term = m.term;
-    match (m.msg_type(), m.reject) {
-        (T::MsgAppend, _) => match (m.entries.first(), m.entries.last()) {
-            (Some(first), Some(last)) if first.index != last.index => {
-                format!("append t{term} {}..{} c{}", first.index, last.index, m.commit)
-            }
-            (Some(only), _) => format!("append t{term} {} c{}", only.index, m.commit),
-            _ => format!("append t{term} after {} c{}", m.index, m.commit),
-        },
-        (T::MsgAppendResponse, false) => format!("ack t{term} {}", m.index),
-        (T::MsgAppendResponse, true) => format!("reject t{term} {} hint {}", m.index, m.reject_hint),
-        (T::MsgRequestVote, _) => format!("vote? t{term} log {}@t{}", m.index, m.log_term),
-        (T::MsgRequestVoteResponse, false) => format!("vote t{term}"),
-        (T::MsgRequestVoteResponse, true) => format!("no vote t{term}"),
-        (T::MsgHeartbeat, _) => format!("heartbeat t{term} c{}", m.commit),
-        (T::MsgHeartbeatResponse, _) => format!("heartbeat ack t{term}"),
-        (other, _) => format!("{} t{term}", other.as_str_name()),
-    }
-}
-
-fn describe_command(command: &request::Command) -> String {
-    use request::Command as C;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+fn told(command: &Operator) -> String {
     match command {
-        C::Get(c) => format!("get {}", text(&c.key)),
-        C::Put(c) => format!("put {}", text(&c.key)),
-        C::Delete(c) => format!("delete {}", text(&c.key)),
-        C::Append(c) => format!("append {}", text(&c.key)),
-        C::CompareAndSet(c) => format!("cas {}", text(&c.key)),
-        C::Scan(c) => format!("scan {}..{}", text(&c.start_key), text(&c.end_key)),
-        C::Snap(_) => "snap".to_owned(),
+        Operator::Campaign => "told to campaign".to_owned(),
+        Operator::Transfer { to } => format!("told to transfer to {to}"),
+        Operator::Change(MemberChange::Leave) => "told to leave the joint configuration".to_owned(),
+        Operator::Change(MemberChange::Members { add, learn, remove, .. }) => {
+            let parts = [("add", add), ("learn", learn), ("remove", remove)];
+            let parts = parts.iter().filter(|(_, stores)| !stores.is_empty());
+            let parts = parts.map(|(word, stores)| format!(" {word} {}", numbers(stores)));
+            format!("told to{}", parts.collect::<Vec<_>>().join(","))
+        }
+        Operator::ForgetLeader => "told to forget its leader".to_owned(),
+        Operator::RequestSnapshot => "told to request a snapshot".to_owned(),
+        Operator::Compact => "told to compact".to_owned(),
     }
 }
 
-fn describe_response(response: &RaftCmdResponse) -> String {
-    use raft_proto::errorpb::error::Reason;
-    match error(response) {
-        None => "ok".to_owned(),
-        Some(error) => match &error.reason {
-            Some(Reason::NotLeader(e)) => e
-                .leader
-                .map_or("not leader".to_owned(), |leader| format!("not leader, try {}", leader.store_id)),
-            Some(Reason::RegionNotFound(_)) => "region not found".to_owned(),
-            Some(Reason::KeyNotInRegion(_)) => "key not in region".to_owned(),
-            Some(Reason::EpochNotMatch(_)) => "epoch not match".to_owned(),
-            Some(Reason::StaleCommand(_)) => "stale command".to_owned(),
-            Some(Reason::StoreNotMatch(_)) => "store not match".to_owned(),
-            None => error.message.clone(),
-        },
+fn numbers(stores: &[u64]) -> String {
+    stores.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// A membership by stores: `members 1 2 3`, `members 1 2 3 -> 1 2 4 | learners 5`.
+fn members<S: System>(system: &S, view: &ReplicaView<'_>) -> String {
+    let stores = |replicas: &[u64]| {
+        let stores = replicas.iter().map(|id| system.store_of(view.region, *id).unwrap_or(*id));
+        numbers(&stores.collect::<Vec<_>>())
+    };
+    let mut text = "members ".to_owned();
+    if view.members.is_joint() {
+        text += &format!("{} -> ", stores(view.members.outgoing));
     }
+    text += &stores(view.members.voters);
+    if !view.members.learners.is_empty() {
+        text += &format!(" | learners {}", stores(view.members.learners));
+    }
+    text
 }

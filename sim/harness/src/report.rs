@@ -48,6 +48,8 @@ pub struct StoreSummary {
     pub store: u64,
     /// `None` where it is down, or did not open.
     pub state: Option<crate::check::ReplicaState>,
+    /// The store whose replica it voted for in its term.
+    pub vote: Option<u64>,
     /// Why it serves nothing, where that is so.
     pub failure: Option<String>,
 }

@@ -20,7 +20,6 @@ use raftsim_kernel::{Duration, Loss, Time};
 
 use crate::check::Role;
 use crate::record::{Line, Place, Record, What};
-use crate::store_node::PEER_BASE;
 
 /// Equal news of several stores is one row if no more than this lies between the first and the last.
 const WINDOW: Duration = Duration::millis(50);
@@ -87,23 +86,20 @@ pub fn sentence(line: &Line) -> String {
     format!("{place}: {}", words(&line.what))
 }
 
-/// The store whose replica has this id; `None` for 0, which stands for no replica.
-#[must_use]
-pub fn store_of(peer: u64) -> Option<u64> {
-    peer.checked_sub(PEER_BASE)
-}
-
 /// A replica's news as a cell says it.
 fn words(what: &What) -> String {
     match what {
         What::Step(text) | What::Event(text) => text.clone(),
         What::Role { role: Role::Leader, term, .. } => format!("LEADER t{term}"),
         What::Role { role: Role::Candidate, term, .. } => format!("candidate t{term}"),
-        What::Role { role: Role::Follower, term, leader: 0 } => format!("follower t{term}"),
-        What::Role { role: Role::Follower, term, leader } => {
-            format!("follower t{term} of {}", store_of(*leader).unwrap_or(*leader))
+        What::Role { role: Role::Follower, term, leader: None } => format!("follower t{term}"),
+        What::Role { role: Role::Follower, term, leader: Some(leader) } => {
+            format!("follower t{term} of {leader}")
         }
+        What::Role { role: Role::PreCandidate, term, .. } => format!("pre-candidate t{term}"),
         What::Commit(index) => format!("commit {index}"),
+        What::Members(members) => members.clone(),
+        What::Snapshot(index) => format!("snapshot to {index}"),
         What::Up => "up".to_owned(),
         What::Down(Loss::Random) => "down (lost some)".to_owned(),
         What::Down(Loss::Unsynced) => "down (lost unsynced)".to_owned(),
@@ -140,7 +136,11 @@ enum Kind {
     /// Of one leader (or none) in one term.
     Follows {
         term: u64,
-        leader: u64,
+        leader: Option<u64>,
+    },
+    /// Asks whether it would be elected, in one term.
+    Asks {
+        term: u64,
     },
     /// Of one term.
     Stands {
@@ -152,6 +152,10 @@ enum Kind {
     },
     Up,
     Down,
+    /// Has another membership.
+    Members,
+    /// Restored a snapshot.
+    Snapshot,
     /// Where commits stand.
     Commits,
 }
@@ -234,12 +238,15 @@ impl Teller {
             What::Step(_) | What::Event(_) => return,
             What::Commit(index) => return self.commit(line.time, slot, index),
             // Every store boots like this; it is not news.
-            What::Role { role: Role::Follower, leader: 0, .. } if line.time == Time::ZERO => return,
+            What::Role { role: Role::Follower, leader: None, .. } if line.time == Time::ZERO => return,
             What::Role { role: Role::Follower, term, leader } => Kind::Follows { term, leader },
+            What::Role { role: Role::PreCandidate, term, .. } => Kind::Asks { term },
             What::Role { role: Role::Candidate, term, .. } => Kind::Stands { term },
             What::Role { role: Role::Leader, .. } => Kind::Leads { store: slot },
             What::Up => Kind::Up,
             What::Down(_) => Kind::Down,
+            What::Members(_) => Kind::Members,
+            What::Snapshot(_) => Kind::Snapshot,
         };
         self.news(line, slot, kind);
     }

@@ -4,30 +4,27 @@
 //! running replica knows (role, commit, applied) are read from it after each event, for the regions that
 //! the event touched.
 
-mod decode;
-
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use raft_proto::eraftpb;
 use raftsim_kernel::{Cause, Change, DbId, Fate, Happened, NodeId, Observer, Outgoing, Time, WriteSeq};
-use raftstore::Peer;
 
-use crate::check::{Checks, DiskWrite, ReplicaState, Role, Site, Violation};
+use crate::check::{Checks, DiskWrite, Role, Site, Violation, Voters};
 use crate::client::{ClientNode, Report};
 use crate::history::{History, OpId, Outcome};
-use crate::message::{Wire, raft_message};
-use crate::node::Node;
+use crate::message::Wire;
+use crate::node::{Node, store_of};
 use crate::record::Record;
 use crate::scenario::ast::Check;
-use crate::store_node::{RAFT_DB, StoreNode};
-use decode::RaftWrite;
+use crate::system::{LogWrite, Members, PeerMessage, ReplicaView, Session, System};
 
 /// What the observer knows of one store's machine.
 #[derive(Clone, Debug, Default)]
 struct Machine {
     /// The replicas that it ever had, as (region, replica id).
     replicas: Vec<(u64, u64)>,
-    /// The newest write to the raft database that was seen.
+    /// The newest write to the log's database that was seen.
     seen: WriteSeq,
     /// Who waits for that database to be synced, in the order of the writes.
     unsynced: VecDeque<Unsynced>,
@@ -65,9 +62,7 @@ impl Machine {
 /// What kind of event is being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Now {
-    Start,
     Synced(DbId, WriteSeq),
-    Crash,
     Other,
 }
 
@@ -175,7 +170,12 @@ impl Watch {
         self.record.as_deref_mut()
     }
 
-    fn client(&mut self, time: Time, client: &ClientNode) {
+    /// Takes the record out of a run that is over.
+    pub(crate) fn take_record(&mut self) -> Option<Record> {
+        self.record.take().map(|record| *record)
+    }
+
+    fn client<C: Session>(&mut self, time: Time, client: &ClientNode<C>) {
         let number = client.number();
         let slot = usize::try_from(number).unwrap_or(usize::MAX);
         for report in client.reports() {
@@ -195,63 +195,59 @@ impl Watch {
         self.answers += 1;
     }
 
-    fn store(&mut self, what: &Happened<'_, Node>, node: &StoreNode) {
+    fn store<S: System>(&mut self, what: &Happened<'_, Node<S>>, system: &S) {
         if self.stopped.is_none()
-            && let Some(failure) = node.failure()
+            && let Some(failure) = system.failure()
         {
+            let store = store_of(what.node);
             self.stopped = Some(Violation {
                 check: Check::StoreStopped,
                 time: what.time,
-                store: Some(u64::from(what.node.0) + 1),
+                store: Some(store),
                 region: None,
-                message: format!("store {} stopped: {failure}", what.node.0 + 1),
+                message: format!("store {store} stopped: {failure}"),
             });
         }
-        let Some(store) = node.store() else { return };
-        if let Now::Synced(RAFT_DB, up_to) = self.now {
+        if let Now::Synced(db, up_to) = self.now
+            && db == S::LOG_DB
+        {
             self.synced(what, up_to);
         }
-        let written = what.disk.written(RAFT_DB);
+        let written = what.disk.written(S::LOG_DB);
         let seen = std::mem::replace(&mut self.machines[what.node.0 as usize].seen, written);
-        let changes = (seen != written).then(|| what.disk.changes_since(RAFT_DB, seen));
-        let mut effects = Effects::new(changes, what.sent);
-        if self.now == Now::Start {
-            for peer in store.peers() {
-                self.replica(what, peer, &mut effects);
-            }
-        } else {
-            for region in store.touched() {
-                if let Some(peer) = store.peer(*region) {
-                    self.replica(what, peer, &mut effects);
-                }
-            }
+        let changes = (seen != written).then(|| what.disk.changes_since(S::LOG_DB, seen));
+        let mut effects = Effects::<S, _>::new(changes, what.sent);
+        for view in system.touched() {
+            self.replica(what, system, &view, &mut effects);
         }
         // A store serves one replica after the other, so nothing of those that it has is left.
-        debug_assert!(effects.rest_is_of(|region| store.peer(region).is_none()));
+        debug_assert!(effects.rest_is_of(|region| system.replica(region).is_none()));
     }
 
     /// What an event did to one replica: its writes, its messages, and what it is now.
-    fn replica<'a>(
+    fn replica<'a, S: System>(
         &mut self,
-        what: &Happened<'_, Node>,
-        peer: &Peer,
-        effects: &mut Effects<'a, impl Iterator<Item = &'a Change>>,
+        what: &Happened<'_, Node<S>>,
+        system: &S,
+        view: &ReplicaView<'_>,
+        effects: &mut Effects<'a, S, impl Iterator<Item = &'a Change>>,
     ) {
-        let (region, replica, state) = (peer.region().id, peer.peer_id(), replica_state(peer));
+        let ReplicaView { region, id: replica, state, .. } = *view;
         let machine = &mut self.machines[what.node.0 as usize];
         let site = Site { time: what.time, node: what.node, region, replica };
         let mut facts = self.checks.at(site);
-        // Where the log starts decides what a removed entry means, so that comes first.
+        // Where the log starts decides what a removed entry means, so that comes first. It is durable with what was
+        // written first.
         if facts.truncated() != state.truncated {
-            let start = peer.raft().truncated();
-            facts.wrote(0, DiskWrite::Start { index: start.index, term: start.term }, &state);
+            let start = DiskWrite::Start { index: state.truncated, term: view.truncated_term };
+            facts.wrote(effects.next_write_number(region), start, &state);
         }
-        while let Some(RaftWrite { seq, write, .. }) = effects.next_write(region) {
+        while let Some((seq, write)) = effects.next_write(region) {
             machine.wrote(seq, region, replica);
             facts.wrote(seq, write, &state);
         }
         while let Some(message) = effects.next_message(region) {
-            facts.sent(message);
+            facts.sent(&message);
         }
         let before = facts.last_state();
         if before == Some(&state) {
@@ -262,15 +258,17 @@ impl Watch {
             self.counters.elections += 1;
         }
         if let Some(record) = &mut self.record {
-            record.state(what.time, what.node, region, before, &state);
+            record.state(what.time, what.node, before, &state, system.store_of(region, state.leader));
+            record.replica(what.time, what.node, system, view);
         }
         if before.is_none() && !machine.replicas.contains(&(region, replica)) {
             machine.replicas.push((region, replica));
         }
-        facts.state(&state, peer.raft().voters());
+        let Members { voters, outgoing, .. } = view.members;
+        facts.state(&state, Voters { incoming: voters, outgoing });
     }
 
-    fn synced(&mut self, what: &Happened<'_, Node>, up_to: WriteSeq) {
+    fn synced<S: System>(&mut self, what: &Happened<'_, Node<S>>, up_to: WriteSeq) {
         let machine = &mut self.machines[what.node.0 as usize];
         while let Some((region, replica)) = machine.next_synced(up_to) {
             let site = Site { time: what.time, node: what.node, region, replica };
@@ -279,24 +277,22 @@ impl Watch {
     }
 
     /// What a disk holds after a crash is all durable.
-    fn crashed(&mut self, what: &Happened<'_, Node>) {
+    fn crashed<S: System>(&mut self, what: &Happened<'_, Node<S>>) {
         let machine = &mut self.machines[what.node.0 as usize];
         for &(region, replica) in &machine.replicas {
             let site = Site { time: what.time, node: what.node, region, replica };
-            self.checks.at(site).reset(decode::on_disk(what.disk, region));
+            self.checks.at(site).reset(S::on_disk(what.disk, region));
         }
-        machine.seen = what.disk.written(RAFT_DB);
+        machine.seen = what.disk.written(S::LOG_DB);
         machine.unsynced.clear();
         self.changes += 1;
     }
 }
 
-impl Observer<Node> for Watch {
-    fn happening(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node>) {
+impl<S: System> Observer<Node<S>> for Watch {
+    fn happening(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node<S>>) {
         self.now = match cause {
-            Cause::Start => Now::Start,
             Cause::Synced { db, up_to } => Now::Synced(*db, *up_to),
-            Cause::Crash { .. } => Now::Crash,
             _ => Now::Other,
         };
         if let Some(record) = &mut self.record {
@@ -304,18 +300,18 @@ impl Observer<Node> for Watch {
         }
     }
 
-    fn happened(&mut self, what: &Happened<'_, Node>) {
+    fn happened(&mut self, what: &Happened<'_, Node<S>>) {
         match what.process {
             Some(Node::Client(client)) => self.client(what.time, client),
             // With the checks off nobody looks at what changed: any event may matter to the steps.
             Some(Node::Store(_)) | None if self.checks.is_disabled() => self.changes += 1,
-            Some(Node::Store(store)) => self.store(what, store),
+            Some(Node::Store(store)) => self.store(what, &store.system),
             None if (what.node.0 as usize) < self.stores => self.crashed(what),
             None => {}
         }
     }
 
-    fn routed(&mut self, time: Time, from: NodeId, to: NodeId, message: &Wire, fate: Fate) {
+    fn routed(&mut self, time: Time, from: NodeId, to: NodeId, message: &Wire<S>, fate: Fate) {
         if let Some(record) = &mut self.record {
             record.routed(time, from, to, message, fate);
         }
@@ -323,37 +319,50 @@ impl Observer<Node> for Watch {
 }
 
 /// What an event did: first all that concerns one replica, then all that concerns the next.
-struct Effects<'a, C> {
+struct Effects<'a, S: System, C> {
     /// `None` where nothing was written.
     changes: Option<C>,
-    write: Option<RaftWrite>,
-    sent: &'a [Outgoing<Wire>],
+    /// The next write of a replica, and its number.
+    write: Option<(WriteSeq, LogWrite)>,
+    sent: &'a [Outgoing<Wire<S>>],
 }
 
-impl<'a, C: Iterator<Item = &'a Change>> Effects<'a, C> {
-    fn new(mut changes: Option<C>, sent: &'a [Outgoing<Wire>]) -> Effects<'a, C> {
-        let write = changes.as_mut().and_then(|changes| changes.find_map(decode::raft_write));
+fn log_write<S: System>(change: &Change) -> Option<(WriteSeq, LogWrite)> {
+    S::log_write(change).map(|write| (change.seq, write))
+}
+
+impl<'a, S: System, C: Iterator<Item = &'a Change>> Effects<'a, S, C> {
+    fn new(mut changes: Option<C>, sent: &'a [Outgoing<Wire<S>>]) -> Effects<'a, S, C> {
+        let write = changes.as_mut().and_then(|changes| changes.find_map(log_write::<S>));
         Effects { changes, write, sent }
+    }
+
+    /// The number of the next write, if it is of this region; 0 if there is none.
+    fn next_write_number(&self, region: u64) -> WriteSeq {
+        self.write.filter(|(_, write)| write.region == region).map_or(0, |(seq, _)| seq)
     }
 
     /// The next write, if it is of this region.
     #[inline]
-    fn next_write(&mut self, region: u64) -> Option<RaftWrite> {
-        let write = self.write.take_if(|write| write.region == region)?;
-        self.write = self.changes.as_mut().and_then(|changes| changes.find_map(decode::raft_write));
-        Some(write)
+    fn next_write(&mut self, region: u64) -> Option<(WriteSeq, DiskWrite)> {
+        let (seq, LogWrite { write, .. }) = self.write.take_if(|(_, write)| write.region == region)?;
+        self.write = self.changes.as_mut().and_then(|changes| changes.find_map(log_write::<S>));
+        Some((seq, write))
     }
 
     /// The next message between replicas, if it is of this region.
     #[inline]
-    fn next_message(&mut self, region: u64) -> Option<&'a eraftpb::Message> {
+    fn next_message(&mut self, region: u64) -> Option<Cow<'a, eraftpb::Message>> {
         while let Some((first, rest)) = self.sent.split_first() {
-            if let Wire::Raft(message) = &first.message {
-                if message.region_id != region {
+            if let Wire::Peer(message) = &first.message {
+                if message.region() != region {
                     return None;
                 }
                 self.sent = rest;
-                return raft_message(message);
+                if let Some(message) = message.raft() {
+                    return Some(message);
+                }
+                continue;
             }
             self.sent = rest;
         }
@@ -362,32 +371,12 @@ impl<'a, C: Iterator<Item = &'a Change>> Effects<'a, C> {
 
     /// Whether all that was not asked for is of such regions.
     fn rest_is_of(&mut self, region: impl Fn(u64) -> bool) -> bool {
-        let of = |outgoing: &Outgoing<Wire>| match &outgoing.message {
-            Wire::Raft(message) => region(message.region_id),
+        let of = |outgoing: &Outgoing<Wire<S>>| match &outgoing.message {
+            Wire::Peer(message) => region(message.region()),
             _ => true,
         };
-        let later = self.changes.iter_mut().flatten().filter_map(decode::raft_write);
-        self.write.take().into_iter().chain(later).all(|write| region(write.region))
+        let later = self.changes.iter_mut().flatten().filter_map(log_write::<S>);
+        self.write.take().into_iter().chain(later).all(|(_, write)| region(write.region))
             && self.sent.iter().all(of)
-    }
-}
-
-/// A replica as the checks see it.
-#[must_use]
-pub fn replica_state(peer: &Peer) -> ReplicaState {
-    let raft = peer.raft();
-    ReplicaState {
-        term: raft.term(),
-        vote: raft.vote().unwrap_or(0),
-        role: match raft.role() {
-            raft::Role::Follower => Role::Follower,
-            raft::Role::PreCandidate | raft::Role::Candidate => Role::Candidate,
-            raft::Role::Leader => Role::Leader,
-        },
-        leader: raft.leader().unwrap_or(0),
-        commit: raft.commit(),
-        applied: raft.applied(),
-        truncated: raft.truncated().index,
-        last: raft.last().index,
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use raftsim_harness::report::Verdict;
-use raftsim_harness::run::{Options, Run};
+use raftsim_harness::run::{Options, run};
 use raftsim_harness::scenario;
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scenarios");
@@ -49,7 +49,7 @@ fn hashes() -> String {
         });
         let scenario = Arc::new(scenario);
         for seed in 0..SEEDS {
-            let report = Run::new(scenario.clone(), seed, Options::default()).finish();
+            let report = run(scenario.clone(), seed, Options::default()).report;
             assert_eq!(report.verdict, Verdict::Clean, "{} with seed {seed}", name.display());
             writeln!(text, "{} {seed} {:016x}", name.display(), report.trace_hash)
                 .expect("a string takes everything");

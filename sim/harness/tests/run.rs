@@ -5,9 +5,10 @@ use std::sync::Arc;
 use raftsim_harness::report::{Report, Verdict};
 use raftsim_harness::run::{Options, Run};
 use raftsim_harness::scenario::{self, Check};
+use raftsim_harness::system::raftstore::Raftstore;
 
 /// A run of a scenario with these steps, in a cluster of three.
-fn start(settings: &str, steps: &str) -> Run {
+fn start(settings: &str, steps: &str) -> Run<Raftstore> {
     let text = format!("about = \"a test\"\n{settings}\nsteps = [\n{steps}\n]");
     let scenario = scenario::parse(&text).unwrap_or_else(|errors| {
         panic!("{}", scenario::render(&errors, "test.toml", &text, false));

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use raftsim_harness::scenario::*;
-use raftsim_kernel::{Duration, Ppm, Time};
+use raftsim_kernel::{Drift, Duration, Ppm, Time};
 
 /// Stores of every generated cluster: enough for any number that a step names.
 const STORES: u64 = 5;
@@ -41,6 +41,10 @@ fn positive() -> impl Strategy<Value = Duration> {
 
 fn share() -> impl Strategy<Value = Ppm> {
     (0..=1_000_000u32).prop_map(|parts| Ppm::new(parts).expect("within a million"))
+}
+
+fn drift() -> impl Strategy<Value = Drift> {
+    (-999_999..=999_999i32).prop_map(|parts| Drift::new(parts).expect("less than a million"))
 }
 
 fn latency() -> impl Strategy<Value = Latency> {
@@ -85,6 +89,11 @@ fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     btree_set(endpoint, 1..4).prop_map(|set| set.into_iter().collect())
 }
 
+/// Any number of targets, none too.
+fn any_targets() -> impl Strategy<Value = Vec<Target>> {
+    prop_oneof![3 => targets(), 1 => Just(Vec::new())]
+}
+
 type Ends = Option<Vec<Endpoint>>;
 
 /// Both ends of a link.
@@ -121,8 +130,20 @@ fn count() -> impl Strategy<Value = u64> {
     prop_oneof![1..100u64, 1..=i64::MAX as u64]
 }
 
-fn condition() -> impl Strategy<Value = Condition> {
-    prop_oneof![
+/// What there is in every system, or also what only bare Raft has.
+fn with<T: std::fmt::Debug + 'static>(
+    system: System,
+    every: impl Strategy<Value = T> + 'static,
+    bare: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<T> {
+    match system {
+        System::Raftstore => every.boxed(),
+        System::Raft => prop_oneof![2 => every, 1 => bare].boxed(),
+    }
+}
+
+fn condition(system: System) -> BoxedStrategy<Condition> {
+    let every = prop_oneof![
         leader().prop_map(Condition::Leader),
         select(vec![Condition::NoLeader, Condition::Load, Condition::Applied, Condition::ReplicasEqual]),
         option::of(1..=1_000u32).prop_map(|client| Condition::Acked { client }),
@@ -133,6 +154,42 @@ fn condition() -> impl Strategy<Value = Condition> {
         }),
         (target(), word()).prop_map(|(on, is)| Condition::Role { on, is }),
         count().prop_map(|count| Condition::Acted { filter: "slow".to_owned(), count }),
+    ];
+    let bare = prop_oneof![
+        members().prop_map(Condition::Members),
+        store().prop_map(|past| Condition::LogTruncated { past }),
+        store().prop_map(|on| Condition::SnapshotApplied { on }),
+    ];
+    with(system, every, bare)
+}
+
+fn members() -> impl Strategy<Value = Members> {
+    let parts = (option::of(any_targets()), option::of(any_targets()), any::<Option<bool>>());
+    (option::of(target()), parts)
+        .prop_map(|(on, (voters, learners, joint))| Members { on, voters, learners, joint })
+        .prop_filter("of what", |which| {
+            which.voters.is_some() || which.learners.is_some() || which.joint.is_some()
+        })
+}
+
+/// Each store in one part only: a set cut in three.
+fn membership() -> impl Strategy<Value = MembershipChange> {
+    let members = (btree_set(target(), 1..6), 0..6usize, 0..6usize, word()).prop_map(
+        |(all, first, second, transition)| {
+            let mut add: Vec<Target> = all.into_iter().collect();
+            let mut learn = add.split_off(first.min(add.len()));
+            let remove = learn.split_off(second.min(learn.len()));
+            MembershipChange::Members { add, learn, remove, transition }
+        },
+    );
+    prop_oneof![1 => Just(MembershipChange::Leave), 4 => members]
+}
+
+fn insist() -> impl Strategy<Value = Insist> {
+    prop_oneof![
+        duration().prop_map(Insist::Within),
+        Just(Insist::Within(DEFAULT_WITHIN)),
+        Just(Insist::Refused)
     ]
 }
 
@@ -224,14 +281,14 @@ fn filters() -> impl Strategy<Value = FilterRef> {
     select(vec![FilterRef::All, FilterRef::Named("slow".to_owned())])
 }
 
-fn expectation() -> impl Strategy<Value = Expectation> {
+fn expectation(system: System) -> BoxedStrategy<Expectation> {
     let client = || option::of(1..=1_000u32);
     let compares = prop_oneof![
         count().prop_map(Compares::Is),
         count().prop_map(Compares::Reaches),
         count().prop_map(Compares::Below)
     ];
-    prop_oneof![
+    let every = prop_oneof![
         leader().prop_map(Expectation::Leader),
         select(vec![Expectation::NoLeader, Expectation::ReplicasEqual]),
         client().prop_map(|client| Expectation::Acked { client }),
@@ -243,13 +300,14 @@ fn expectation() -> impl Strategy<Value = Expectation> {
             compares
         }),
         (target(), word()).prop_map(|(on, is)| Expectation::Role { on, is }),
-    ]
+    ];
+    with(system, every, members().prop_map(Expectation::Members))
 }
 
-fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![
+fn action(system: System) -> BoxedStrategy<Action> {
+    let every = prop_oneof![
         duration().prop_map(Action::Sleep),
-        (condition(), duration()).prop_map(|(condition, within)| Action::Wait { condition, within }),
+        (condition(system), duration()).prop_map(|(condition, within)| Action::Wait { condition, within }),
         operate(),
         load(),
         (targets(), word()).prop_map(|(targets, losing)| Action::Crash { targets, losing, name: None }),
@@ -268,8 +326,18 @@ fn action() -> impl Strategy<Value = Action> {
         filters().prop_map(Action::Clear),
         store().prop_map(|target| Action::Campaign { target, name: None }),
         store().prop_map(|target| Action::Name { target, name: String::new() }),
-        expectation().prop_map(Action::Expect),
-    ]
+        (store(), option::of(store())).prop_map(|(target, via)| Action::Transfer { target, via, name: None }),
+        (targets(), drift()).prop_map(|(targets, drift)| Action::Clock { targets, drift }),
+        expectation(system).prop_map(Action::Expect),
+    ];
+    let bare = prop_oneof![
+        3 => (membership(), option::of(store()), insist())
+            .prop_map(|(change, via, insist)| Action::Change { change, via, insist }),
+        1 => targets().prop_map(|targets| Action::ForgetLeader { targets }),
+        1 => store().prop_map(|target| Action::RequestSnapshot { target }),
+        1 => targets().prop_map(|targets| Action::Compact { targets }),
+    ];
+    with(system, every, bare)
 }
 
 /// Gives the action a name where it can have one.
@@ -280,7 +348,9 @@ fn bind(action: &mut Action, fresh: String) {
         Action::Crash { targets, name, .. } | Action::Isolate { targets, name, .. } if one(targets) => {
             *name = Some(fresh);
         }
-        Action::Campaign { name, .. } | Action::Filter(Filter { name, .. }) => *name = Some(fresh),
+        Action::Campaign { name, .. }
+        | Action::Transfer { name, .. }
+        | Action::Filter(Filter { name, .. }) => *name = Some(fresh),
         Action::Partition { groups, name } => {
             let stores = groups
                 .iter()
@@ -295,14 +365,14 @@ fn bind(action: &mut Action, fresh: String) {
 }
 
 /// Steps that may follow each other: times rise, names are given once, a violation comes last.
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps(system: System) -> impl Strategy<Value = Vec<Step>> {
     let when = prop_oneof![
         Just(When::Now),
         duration().prop_map(When::After),
         (0..1_000_000_000_000u64).prop_map(|n| When::At(Time(n))),
     ];
     let violation = option::of(word().prop_map(|of| Expectation::Violation { of }));
-    (vec((when, action(), any::<bool>()), 0..8), violation).prop_map(|(list, violation)| {
+    (vec((when, action(system), any::<bool>()), 0..8), violation).prop_map(|(list, violation)| {
         let mut steps = vec![
             Step::now(Action::Name { target: Target::Leader, name: "known".to_owned() }),
             Step::now(Action::Filter(Filter {
@@ -331,36 +401,109 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
-fn scenario() -> impl Strategy<Value = Scenario> {
-    let about = text().prop_filter("empty", |about| !about.trim().is_empty());
-    let raft = (positive(), 2..u32::MAX, 1..u32::MAX, (1..(1u64 << 40)).prop_map(Bytes::new)).prop_map(
-        |(tick, election_ticks, max_inflight, max_message_size)| RaftConfig {
-            tick,
-            election_ticks,
-            heartbeat_ticks: election_ticks - 1,
-            max_inflight,
-            max_message_size,
+/// The sizes of the `raft` table: in bytes, or without a bound.
+fn bound() -> impl Strategy<Value = Bytes> {
+    prop_oneof![3 => (1..=u64::MAX).prop_map(Bytes::new), 1 => Just(Bytes::UNBOUNDED)]
+}
+
+fn raft(system: System) -> BoxedStrategy<RaftConfig> {
+    let numbers = (positive(), 2..u32::MAX, 1..u32::MAX, bound(), bound(), bound(), bound());
+    let flags = any::<[bool; 6]>();
+    let priorities = prop_oneof![Just(Vec::new()), vec(any::<i64>(), MAX_STORES as usize)];
+    let lease = (any::<bool>(), any::<u32>());
+    let changed =
+        (numbers, flags, priorities, lease).prop_map(move |(numbers, flags, priorities, (lease, margin))| {
+            let (tick, election_ticks, max_inflight, message, inflight, committed, uncommitted) = numbers;
+            let [pre_vote, check_quorum, step_down, forward, unpersisted, validate] = flags;
+            let common = RaftConfig {
+                tick,
+                election_ticks,
+                heartbeat_ticks: election_ticks - 1,
+                max_inflight,
+                max_message_size: message,
+                max_inflight_size: inflight,
+                max_committed_size: committed,
+                max_uncommitted_size: uncommitted,
+                pre_vote,
+                check_quorum,
+                step_down_on_removal: step_down,
+                forward_proposals: forward,
+                priorities,
+                ..RaftConfig::default()
+            };
+            // The longest margin that leaves time for a lease.
+            let longest = election_ticks.checked_sub(RaftConfig::LEASE_OVERHEAD);
+            match (system, longest.filter(|_| lease)) {
+                (System::Raftstore, _) => common,
+                (System::Raft, Some(longest)) => RaftConfig {
+                    read_index: ReadIndexMode::Lease,
+                    check_quorum: true,
+                    lease_margin: margin.min(longest),
+                    ..common
+                },
+                (System::Raft, None) => RaftConfig {
+                    lease_margin: margin,
+                    apply_unpersisted: unpersisted,
+                    validate_conf_changes: validate,
+                    ..common
+                },
+            }
+        });
+    prop_oneof![Just(RaftConfig::default()), changed].boxed()
+}
+
+/// So many stores; on bare Raft each is a voter, a learner or neither, in any order.
+fn cluster(system: System) -> BoxedStrategy<ClusterConfig> {
+    let all = (STORES..=MAX_STORES).prop_map(ClusterConfig::of).boxed();
+    if system == System::Raftstore {
+        return all;
+    }
+    let shuffled =
+        (STORES..=MAX_STORES).prop_flat_map(|n| Just((1..=n).collect::<Vec<u64>>()).prop_shuffle());
+    let some = (shuffled, 1..=STORES as usize, 0..MAX_STORES as usize, any::<bool>()).prop_map(
+        |(mut voters, number, learn, said)| {
+            let stores = voters.len() as u64;
+            let mut learners = voters.split_off(number);
+            learners.truncate(learn);
+            ClusterConfig { stores, voters: said.then_some(voters), learners }
         },
     );
+    prop_oneof![all, some].boxed()
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    word().prop_flat_map(scenario_of)
+}
+
+fn scenario_of(system: System) -> impl Strategy<Value = Scenario> {
+    let about = text().prop_filter("empty", |about| !about.trim().is_empty());
     let network = (latency(), share(), share(), share())
         .prop_map(|(latency, loss, duplicate, reorder)| NetworkConfig { latency, loss, duplicate, reorder });
-    let rest = (positive(), latency(), positive(), duration(), count());
-    let raft = prop_oneof![Just(RaftConfig::default()), raft];
     let network = prop_oneof![Just(NetworkConfig::default()), network];
-    (about, 0..=MAX_SEED, word(), STORES..=MAX_STORES, raft, network, rest, steps()).prop_map(
-        |(about, seed, ending, stores, raft, network, (span, sync, timeout, backoff, events), steps)| {
-            Scenario {
-                about,
+    let bare = (word(), count()).prop_map(|(reads, log_limit)| BareConfig { reads, log_limit });
+    let rest = (positive(), latency(), positive(), duration(), count());
+    let top = (about, 0..=MAX_SEED, word(), cluster(system), raft(system), network);
+    (top, bare, rest, positive(), steps(system)).prop_map(
+        move |((about, seed, ending, cluster, mut raft, network), bare, rest, span, steps)| {
+            // As many as stores, or none.
+            raft.priorities.truncate(cluster.stores as usize);
+            let (kv_sync_interval, sync, timeout, backoff, events) = rest;
+            let scenario = Scenario {
                 seed,
                 ending,
-                cluster: ClusterConfig { stores },
+                system,
+                cluster,
                 raft,
-                raftstore: RaftstoreConfig { kv_sync_interval: span },
                 network,
                 disk: DiskConfig { sync },
                 client: ClientConfig { timeout, backoff },
                 limits: Limits { events, time: span },
                 steps,
+                ..Scenario::new(about)
+            };
+            match system {
+                System::Raftstore => Scenario { raftstore: RaftstoreConfig { kv_sync_interval }, ..scenario },
+                System::Raft => Scenario { bare, ..scenario },
             }
         },
     )

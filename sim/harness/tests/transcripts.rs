@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use raftsim_harness::record::Detail;
 use raftsim_harness::report::Verdict;
-use raftsim_harness::run::{Options, Run};
+use raftsim_harness::run::{Finished, Options, run};
 use raftsim_harness::{scenario, transcript};
 
 #[test]
@@ -28,9 +28,8 @@ fn told(path: &Path) -> String {
         .unwrap_or_else(|errors| panic!("{}", scenario::render(&errors, &name, &source, false)));
     let (about, seed) = (scenario.about.clone(), scenario.seed);
     let options = Options { record: Some(Detail::Story), ..Options::default() };
-    let mut run = Run::new(Arc::new(scenario), seed, options);
-    let report = run.finish();
-    let story = transcript::story(run.world().observer().record().expect("a record was asked for"));
+    let Finished { report, record } = run(Arc::new(scenario), seed, options);
+    let story = transcript::story(&record.expect("a record was asked for"));
     assert_eq!(report.verdict, Verdict::Clean, "{name}\n{story}");
     format!(
         "{about}\n\n{story}\nclean after {}, {} events, trace {:016x}",

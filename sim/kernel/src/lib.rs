@@ -1,12 +1,13 @@
 //! A deterministic discrete-event simulator for distributed systems.
 //!
-//! A [`World`] holds processes, the network between them, their disks, one virtual clock and every
+//! A [`World`] holds processes, the network between them, their disks and clocks, one virtual time and every
 //! random stream, and nothing else decides what happens: the same seed and the same calls give the same
 //! run, event for event, on every machine. A world is a value: `clone` it to try several futures from
 //! one moment. The kernel knows nothing of Raft; bring your own protocol by implementing [`Process`].
 //!
 //! What each part promises stands at the top of its file: [`disk`] what a crash forgets, [`network`] what
-//! may happen to a message, [`random`] why drawing more in one place shifts nothing elsewhere.
+//! may happen to a message, [`clock`] what a machine takes for the time, [`random`] why drawing more in one
+//! place shifts nothing elsewhere.
 //!
 //! # Example: a counter with a primary and a backup
 //!
@@ -123,6 +124,7 @@
 //! assert_ne!(run(7), run(8));
 //! ```
 
+pub mod clock;
 pub mod disk;
 pub mod filter;
 pub mod key;
@@ -135,6 +137,7 @@ pub mod time;
 pub mod trace;
 pub mod world;
 
+pub use clock::Clock;
 pub use disk::{Change, DbId, Disk, DiskModel, Loss, WriteSeq};
 pub use filter::{Filter, FilterAction, FilterId};
 pub use key::Key;
@@ -142,6 +145,6 @@ pub use latency::Latency;
 pub use network::{LinkModel, Network};
 pub use process::{Context, Kind, Message, NodeId, Outgoing, Process};
 pub use random::Stream;
-pub use time::{Duration, Ppm, Time};
+pub use time::{Drift, Duration, Ppm, Time};
 pub use trace::TraceHasher;
 pub use world::{Cause, Fate, Happened, Observer, World};

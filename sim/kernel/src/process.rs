@@ -11,6 +11,7 @@
 
 use std::hash::Hash;
 
+use crate::clock::Clock;
 use crate::disk::{DbId, Disk, WriteSeq};
 use crate::random::Stream;
 use crate::time::{Duration, Time};
@@ -102,7 +103,9 @@ impl<M> Effects<M> {
 /// What a process may see and do while it handles an event.
 pub struct Context<'a, M> {
     pub(crate) node: NodeId,
-    pub(crate) now: Time,
+    /// True time, which is nobody's to see.
+    pub(crate) time: Time,
+    pub(crate) clock: &'a Clock,
     pub(crate) seed: u64,
     pub(crate) incarnation: u32,
     pub(crate) disk: &'a mut Disk,
@@ -116,10 +119,10 @@ impl<M> Context<'_, M> {
         self.node
     }
 
-    /// This machine's clock.
+    /// What this machine's clock shows: true time as long as it has not drifted. See [`crate::clock`].
     #[must_use]
     pub fn now(&self) -> Time {
-        self.now
+        self.clock.at(self.time)
     }
 
     /// How often this machine has started before.
@@ -146,7 +149,7 @@ impl<M> Context<'_, M> {
         self.effects.sent.push(Outgoing { to, message });
     }
 
-    /// Calls [`Process::on_timer`] with `token` after this span. Timers that are due at the same moment run
+    /// Calls [`Process::on_timer`] with `token` after this span on the machine's own clock. Timers that are due at the same moment run
     /// out in an order drawn at random, like all events.
     pub fn set_timer(&mut self, after: Duration, token: u64) {
         self.effects.timers.push((after, token));

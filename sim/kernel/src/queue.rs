@@ -52,6 +52,19 @@ impl<E> Queue<E> {
         Some((Time((key >> 64) as u64), event))
     }
 
+    /// Moves each event to the time that `when` says, if it says one. Its tie stays. Looks at all of them.
+    pub(crate) fn reschedule(&mut self, when: impl Fn(Time, &E) -> Option<Time>) {
+        let mut keys = std::mem::take(&mut self.heap).into_vec();
+        for Reverse(key) in &mut keys {
+            let slot = *key as u32; // the low 32 bits
+            let event = self.slots[slot as usize].as_ref();
+            if let Some(time) = event.and_then(|event| when(Time((*key >> 64) as u64), event)) {
+                *key = u128::from(time.0) << 64 | *key & u128::from(u64::MAX);
+            }
+        }
+        self.heap = keys.into();
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }
@@ -78,6 +91,21 @@ mod tests {
             let popped: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
             prop_assert!(popped.iter().all(|(time, event)| time.0 == event.0));
             prop_assert_eq!(popped.into_iter().map(|(_, event)| event).collect::<Vec<_>>(), events);
+        }
+
+        #[test]
+        fn events_move_and_keep_their_ties(events in prop::collection::vec((0u64..50, any::<u32>()), 0..200)) {
+            let when = |time: Time, (_, tie): &(u64, u32)| tie.is_multiple_of(3).then_some(Time(100 - time.0));
+            let mut moved = Queue::new();
+            let mut placed = Queue::new();
+            for event in &events {
+                moved.push(Time(event.0), event.1, *event);
+                placed.push(when(Time(event.0), event).unwrap_or(Time(event.0)), event.1, *event);
+            }
+            moved.reschedule(when);
+            for _ in 0..events.len() {
+                prop_assert_eq!(moved.pop(), placed.pop());
+            }
         }
     }
 

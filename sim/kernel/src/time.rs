@@ -1,4 +1,4 @@
-//! Virtual time: instants and spans in whole nanoseconds, and probabilities in parts per million.
+//! Virtual time: instants and spans in whole nanoseconds, probabilities and drifts in parts per million.
 //!
 //! Integers only, so that a run computes the same on every machine. Each type prints in the unit a
 //! person would write and parses what it prints: `"1.203s"`, `"250ms"`, `"0.5%"`.
@@ -19,7 +19,12 @@ pub struct Duration(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ppm(u32);
 
-/// Why a text is not a time, a duration or a probability. Its message says what would be.
+/// How much faster than time a clock runs, in parts per million: slower where negative. Less than 100% either
+/// way, so that a clock never stands still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Drift(i32);
+
+/// Why a text is not a time, a duration, a probability or a drift. Its message says what would be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseUnitError(pub(crate) String);
@@ -103,6 +108,23 @@ impl Ppm {
     /// The parts of a million, 0 to 1,000,000.
     #[must_use]
     pub const fn parts(self) -> u32 {
+        self.0
+    }
+}
+
+impl Drift {
+    /// As fast as time.
+    pub const ZERO: Drift = Drift(0);
+
+    /// `parts` of a million, `None` at one million and beyond, either way.
+    #[must_use]
+    pub const fn new(parts: i32) -> Option<Drift> {
+        if parts.unsigned_abs() < 1_000_000 { Some(Drift(parts)) } else { None }
+    }
+
+    /// The parts of a million, -999,999 to 999,999.
+    #[must_use]
+    pub const fn parts(self) -> i32 {
         self.0
     }
 }
@@ -213,6 +235,13 @@ impl fmt::Display for Ppm {
     }
 }
 
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        f.pad(&format!("{sign}{}%", decimal(u64::from(self.0.unsigned_abs()), 10_000)))
+    }
+}
+
 impl FromStr for Time {
     type Err = ParseUnitError;
     fn from_str(text: &str) -> Result<Time, ParseUnitError> {
@@ -227,20 +256,40 @@ impl FromStr for Duration {
     }
 }
 
+/// Reads a share in percent or parts per million, in whole parts.
+fn parse_parts(text: &str) -> Option<u64> {
+    if let Some(number) = text.strip_suffix('%') {
+        scaled(number.trim_end(), 10_000)
+    } else {
+        scaled(text.strip_suffix("ppm")?.trim_end(), 1)
+    }
+}
+
 impl FromStr for Ppm {
     type Err = ParseUnitError;
     fn from_str(text: &str) -> Result<Ppm, ParseUnitError> {
         let error =
             || ParseUnitError(format!("expected a share such as \"0.5%\" or \"100ppm\", found {text:?}"));
-        let trimmed = text.trim();
-        let parts = if let Some(number) = trimmed.strip_suffix('%') {
-            scaled(number.trim_end(), 10_000)
-        } else if let Some(number) = trimmed.strip_suffix("ppm") {
-            scaled(number.trim_end(), 1)
-        } else {
-            None
-        };
+        let parts = parse_parts(text.trim());
         parts.and_then(|p| u32::try_from(p).ok()).and_then(Ppm::new).ok_or_else(error)
+    }
+}
+
+impl FromStr for Drift {
+    type Err = ParseUnitError;
+    fn from_str(text: &str) -> Result<Drift, ParseUnitError> {
+        let error = || {
+            ParseUnitError(format!(
+                "expected a drift of less than 100% such as \"5%\" or \"-300ppm\", found {text:?}"
+            ))
+        };
+        let trimmed = text.trim();
+        let (sign, size) = match trimmed.strip_prefix('-') {
+            Some(size) => (-1, size),
+            None => (1, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+        };
+        let parts = parse_parts(size).and_then(|p| i32::try_from(p).ok());
+        parts.and_then(|p| Drift::new(sign * p)).ok_or_else(error)
     }
 }
 
@@ -265,6 +314,9 @@ mod tests {
         }
         assert_eq!(Ppm::percent(1).to_string(), "1%");
         assert_eq!(Ppm::new(5_000).map(|p| p.to_string()).as_deref(), Some("0.5%"));
+        assert_eq!(Drift::new(50_000).map(|d| d.to_string()).as_deref(), Some("5%"));
+        assert_eq!(Drift::new(-300).map(|d| d.to_string()).as_deref(), Some("-0.03%"));
+        assert_eq!(Drift::ZERO.to_string(), "0%");
     }
 
     #[test]
@@ -275,15 +327,29 @@ mod tests {
         for text in ["", "5", "101%", "0.00001%", "-1%"] {
             assert!(text.parse::<Ppm>().is_err(), "{text:?} must not parse");
         }
+        for text in ["", "5", "100%", "-1000000ppm", "--1%", "+-1%", "-", "0.5ppm", "99999999999ppm"] {
+            assert!(text.parse::<Drift>().is_err(), "{text:?} must not parse");
+        }
+    }
+
+    #[test]
+    fn a_drift_is_read_in_either_unit_and_with_either_sign() {
+        for (text, parts) in
+            [("5%", 50_000), ("+5%", 50_000), ("-300ppm", -300), ("-0.03 %", -300), ("-0%", 0)]
+        {
+            assert_eq!(text.parse::<Drift>().map(Drift::parts), Ok(parts), "{text:?}");
+        }
     }
 
     proptest! {
         #[test]
-        fn parses_what_it_prints(nanos: u64, parts in 0u32..=1_000_000) {
+        fn parses_what_it_prints(nanos: u64, parts in 0u32..=1_000_000, drift in -999_999i32..=999_999) {
             prop_assert_eq!(Duration(nanos).to_string().parse(), Ok(Duration(nanos)));
             prop_assert_eq!(Time(nanos).to_string().parse(), Ok(Time(nanos)));
             let ppm = Ppm::new(parts).expect("in range");
             prop_assert_eq!(ppm.to_string().parse(), Ok(ppm));
+            let drift = Drift::new(drift).expect("in range");
+            prop_assert_eq!(drift.to_string().parse(), Ok(drift));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A world: every machine, the network between them, one clock, and the loop that makes things happen.
+//! A world: every machine, the network between them, true time, and the loop that makes things happen.
 //!
 //! [`World::step`] takes the next event and gives it to its process; what the process asked for becomes
 //! further events. An [`Observer`] sees each event with its effects before anything else happens: checks,
@@ -6,13 +6,14 @@
 
 use std::hash::Hash;
 
+use crate::clock::Clock;
 use crate::disk::{DbId, Disk, DiskModel, Loss, WriteSeq};
 use crate::filter::{Filter, FilterId, Picked};
 use crate::network::Network;
 use crate::process::{Context, Effects, Message, NodeId, Outgoing, Process};
 use crate::queue::Queue;
 use crate::random::Stream;
-use crate::time::{Duration, Time};
+use crate::time::{Drift, Duration, Time};
 use crate::trace::TraceHasher;
 
 /// Why a process ran.
@@ -130,6 +131,7 @@ struct Node<P> {
     /// Counts crashes; timers and syncs of an earlier life are void.
     incarnation: u32,
     disk: Disk,
+    clock: Clock,
 }
 
 /// The whole simulation as one value.
@@ -169,7 +171,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     pub fn add(&mut self, databases: u8) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let disk = Disk::new(databases, Stream::derive(self.seed, &format!("disk of {}", id.0)));
-        self.nodes.push(Node { process: None, incarnation: 0, disk });
+        self.nodes.push(Node { process: None, incarnation: 0, disk, clock: Clock::default() });
         self.network.add_node();
         id
     }
@@ -304,7 +306,31 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.nodes[node.0 as usize].disk.set_model(model);
     }
 
-    /// The present.
+    /// From now on a machine's clock runs so much faster or slower than time, up or down. Its timers run out
+    /// when the clock has advanced by their spans, those that are set already too.
+    pub fn set_drift(&mut self, node: NodeId, drift: Drift) {
+        let clock = &mut self.nodes[node.0 as usize].clock;
+        if clock.drift() == drift {
+            return;
+        }
+        let before = *clock;
+        clock.set_drift(self.now, drift);
+        let after = *clock;
+        self.queue.reschedule(|time, event| match event {
+            Event::Timer { node: of, .. } if *of == node => Some(after.when(before.at(time))),
+            _ => None,
+        });
+        self.begin(node, 7);
+        self.hash.word(i64::from(drift.parts()).cast_unsigned());
+    }
+
+    /// A machine's clock.
+    #[must_use]
+    pub fn clock(&self, node: NodeId) -> &Clock {
+        &self.nodes[node.0 as usize].clock
+    }
+
+    /// The present, in true time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
@@ -407,7 +433,8 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let Some(process) = machine.process.as_mut() else { return };
         let mut cx = Context {
             node,
-            now: self.now,
+            time: self.now,
+            clock: &machine.clock,
             seed: self.seed,
             incarnation: machine.incarnation,
             disk: &mut machine.disk,
@@ -430,10 +457,10 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     fn take_effects(&mut self, node: NodeId) {
         // Each vector goes back when it is empty, so that no event allocates for it.
         if !self.effects.timers.is_empty() {
-            let incarnation = self.nodes[node.0 as usize].incarnation;
+            let Node { incarnation, clock, .. } = self.nodes[node.0 as usize];
             let mut timers = std::mem::take(&mut self.effects.timers);
             for (after, token) in timers.drain(..) {
-                self.push(self.now + after, Event::Timer { node, incarnation, token });
+                self.push(clock.after(self.now, after), Event::Timer { node, incarnation, token });
             }
             self.effects.timers = timers;
         }

@@ -4,10 +4,14 @@
 //! Figure 3.7 of the thesis shows what goes wrong with older terms. Durable, because a quorum that can
 //! forget is none (etcd issue 14370: a leader counted its own entry before it was synced). Followers may
 //! learn of a commit before their own copy is durable, so only leaders are judged, and each by the voters
-//! it knows of: with a configuration that takes effect when it is applied, those may differ.
+//! it knows of: with a configuration that takes effect when it is applied, those may differ. A joint
+//! configuration needs a quorum of each of its halves (thesis, section 4.3).
+//!
+//! Who applies several membership changes in one event is judged by the voters before and after all of
+//! them, not by those in between: a leader has at most one that is not applied (see `conf-change`).
 
-use super::ledger::{Ledger, Replica};
-use super::{Invariant, ReplicaState, Role, Verdict};
+use super::ledger::{Ledger, Members, Replica};
+use super::{Invariant, ReplicaState, Verdict};
 use crate::scenario::ast::Check;
 
 #[derive(Clone, Debug, Default)]
@@ -31,7 +35,7 @@ impl Invariant for CommitRule {
     ) -> Verdict {
         if now.commit <= before.commit {
             Ok(())
-        } else if now.role == Role::Leader {
+        } else if now.leads_or_led(before) {
             counted(ledger, replica, now)
         } else {
             learned(ledger, replica, now)
@@ -40,7 +44,7 @@ impl Invariant for CommitRule {
 }
 
 fn learned(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
-    if now.commit <= ledger.committed.last() || ledger.committed.is_empty() || now.commit <= now.truncated {
+    if now.commit <= ledger.committed.last() || ledger.committed.is_empty() {
         return Ok(());
     }
     Err(format!(
@@ -66,16 +70,27 @@ fn counted(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
         ledger.replica(**voter).is_some_and(|voter| voter.durable_log.term_at(index) == Some(term))
     };
     let durable = |voters: &[u64]| voters.iter().filter(holds).count();
-    let quorum = |voters: &[u64]| voters.len() / 2 + 1;
+    let fails = |voters: &&[u64]| durable(voters) < quorum(voters);
     // An event that applies a configuration commits before it, after it, or both.
-    let ruled = |voters: &[u64]| durable(voters) >= quorum(voters);
-    if ruled(&replica.voters) || (!replica.voters_before.is_empty() && ruled(&replica.voters_before)) {
+    let ruled = |members: &Members| !members.halves().any(|voters| fails(&voters));
+    if ruled(&replica.members) || replica.members_before.as_ref().is_some_and(ruled) {
         return Ok(());
     }
+    let voters = replica.members.halves().find(fails).unwrap_or(&[]);
+    let joint = if replica.members.is_joint() {
+        format!(" of one half of {}", replica.members)
+    } else {
+        String::new()
+    };
     Err(format!(
-        "replica {id} leads term {term} and commits index {index}, which is durable on {} of {} voters; a quorum is {}",
-        durable(&replica.voters),
-        replica.voters.len(),
-        quorum(&replica.voters)
+        "replica {id} leads term {term} and commits index {index}, which is durable on {} of {} voters{joint}; \
+         a quorum is {}",
+        durable(voters),
+        voters.len(),
+        quorum(voters)
     ))
+}
+
+fn quorum(voters: &[u64]) -> usize {
+    voters.len() / 2 + 1
 }

@@ -1,6 +1,7 @@
 //! Leader append-only (thesis, figure 3.2): a leader never overwrites or deletes entries of its own log.
 //!
-//! Compaction takes entries from the log's start, and is none of this check's business.
+//! Compaction takes entries from the log's start, and is none of this check's business. A snapshot in the
+//! place of the log is.
 
 use super::ledger::Replica;
 use super::{Invariant, LogEntry, ReplicaState, Role, Verdict};
@@ -10,12 +11,13 @@ use crate::scenario::ast::Check;
 pub(crate) struct LeaderAppendOnly;
 
 impl LeaderAppendOnly {
+    /// Whether it was leader before and after the event, of one term: no follower's append came in between.
+    fn leads(replica: &Replica, now: &ReplicaState) -> bool {
+        now.role == Role::Leader && !replica.state.is_none_or(|before| now.takes_office_after(&before))
+    }
+
     fn check(replica: &Replica, index: u64, now: &ReplicaState) -> Verdict {
-        if index > replica.visible.last() || now.role != Role::Leader {
-            return Ok(());
-        }
-        // A leader before and after the event, of one term: no follower's append came in between.
-        if replica.state.is_none_or(|before| now.takes_office_after(&before)) {
+        if index > replica.visible.last() || !LeaderAppendOnly::leads(replica, now) {
             return Ok(());
         }
         Err(format!(
@@ -37,5 +39,15 @@ impl Invariant for LeaderAppendOnly {
 
     fn log_truncated(&mut self, replica: &Replica, index: u64, now: &ReplicaState) -> Verdict {
         LeaderAppendOnly::check(replica, index, now)
+    }
+
+    fn log_replaced(&mut self, replica: &Replica, index: u64, now: &ReplicaState) -> Verdict {
+        if !LeaderAppendOnly::leads(replica, now) {
+            return Ok(());
+        }
+        Err(format!(
+            "replica {} leads term {} and replaced its own log by a snapshot up to index {index}",
+            replica.id, now.term
+        ))
     }
 }

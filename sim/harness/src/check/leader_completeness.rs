@@ -29,7 +29,7 @@ impl Invariant for LeaderCompleteness {
         before: &ReplicaState,
         now: &ReplicaState,
     ) -> Verdict {
-        if now.role != Role::Leader {
+        if !now.leads_or_led(before) {
             return Ok(());
         }
         if now.takes_office_after(before) {

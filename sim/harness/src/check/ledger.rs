@@ -4,11 +4,12 @@
 //! is kept once.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use im::Vector;
 
 use super::OnDisk;
-use super::replica::{HardState, LogTerms, ReplicaState};
+use super::replica::{HardState, LogTerms, ReplicaState, Voters};
 
 /// A write that is visible to its replica and not durable yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,55 @@ pub(crate) enum Pending {
     Put { first: u64, last: u64, term: u64 },
     /// The log ends before this index.
     Truncate { index: u64 },
+    /// A snapshot took the log's place, which starts after this entry now.
+    Start { index: u64, term: u64 },
     /// A change of term or vote.
     Hard(HardState),
+}
+
+/// [`Voters`], kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members {
+    pub(crate) incoming: Vec<u64>,
+    pub(crate) outgoing: Vec<u64>,
+}
+
+impl Members {
+    #[inline]
+    pub(crate) fn are(&self, voters: Voters<'_>) -> bool {
+        // Rarely are there outgoing ones, so that there mostly is one comparison.
+        let outgoing = voters.outgoing;
+        self.incoming == voters.incoming
+            && self.outgoing.len() == outgoing.len()
+            && (outgoing.is_empty() || self.outgoing == outgoing)
+    }
+
+    pub(crate) fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// The majorities of which each is needed.
+    pub(crate) fn halves(&self) -> impl Iterator<Item = &[u64]> {
+        let outgoing = self.is_joint().then_some(&self.outgoing);
+        std::iter::once(&self.incoming).chain(outgoing).map(Vec::as_slice)
+    }
+}
+
+impl From<Voters<'_>> for Members {
+    fn from(voters: Voters<'_>) -> Members {
+        Members { incoming: voters.incoming.to_vec(), outgoing: voters.outgoing.to_vec() }
+    }
+}
+
+/// `1 2 3`, or `1 2 3 -> 1 2 4` where they are joint.
+impl fmt::Display for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |voters: &[u64]| voters.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
+        if self.is_joint() {
+            write!(f, "{} -> ", list(&self.outgoing))?;
+        }
+        f.write_str(&list(&self.incoming))
+    }
 }
 
 /// What is known of one replica.
@@ -28,10 +76,12 @@ pub(crate) struct Replica {
     pub(crate) id: u64,
     /// Its state after the last event; `None` while its store is down.
     pub(crate) state: Option<ReplicaState>,
-    /// Whom it counts for quorums: the voters of the configuration it has applied.
-    pub(crate) voters: Vec<u64>,
+    /// Whom it counts for quorums.
+    pub(crate) members: Members,
     /// Whom it counted when the event began, if the event changed them.
-    pub(crate) voters_before: Vec<u64>,
+    pub(crate) members_before: Option<Members>,
+    /// Whether a snapshot took its log's place in the event under way.
+    pub(crate) restored: bool,
     /// Its log as it reads it.
     pub(crate) visible: LogTerms,
     /// Its log as a crash would leave it.
@@ -51,8 +101,9 @@ impl Replica {
         Replica {
             id,
             state: None,
-            voters: Vec::new(),
-            voters_before: Vec::new(),
+            members: Members::default(),
+            members_before: None,
+            restored: false,
             visible: LogTerms::starting_after(0, 0),
             durable_log: LogTerms::starting_after(0, 0),
             written: HardState::default(),
@@ -70,15 +121,33 @@ impl Replica {
         self.written = disk.hard;
         self.durable = disk.hard;
         self.durable_applied = disk.applied;
+        self.restored = false;
         self.pending.clear();
     }
 
-    /// Its log starts after this entry now.
-    pub(crate) fn start_after(&mut self, index: u64, term: u64) {
+    /// Whether a log that starts after this entry is another one, and not the present one's rest.
+    pub(crate) fn is_replaced_by(&self, index: u64, term: u64) -> bool {
+        index >= self.visible.truncated() && self.visible.term_at(index) != Some(term)
+    }
+
+    /// Compaction took its log up to this entry.
+    pub(crate) fn compact(&mut self, index: u64, term: u64) {
         self.visible.start_after(index, term);
-        // What a snapshot replaced stays durable until the writes that follow it are.
         if self.durable_log.term_at(index) == Some(term) {
             self.durable_log.start_after(index, term);
+        }
+    }
+
+    /// A snapshot took the place of its log. What it replaced stays durable until the write `seq` is; 0 if that
+    /// is none of those that are told.
+    pub(crate) fn restore(&mut self, seq: u64, index: u64, term: u64) {
+        self.restored = true;
+        self.visible.start_after(index, term);
+        if seq == 0 {
+            self.pending.retain(|(_, write)| matches!(write, Pending::Hard(_)));
+            self.durable_log = self.visible.clone();
+        } else {
+            self.pending.push_back((seq, Pending::Start { index, term }));
         }
     }
 
@@ -98,6 +167,7 @@ impl Replica {
         match self.pending.pop_front() {
             Some((_, Pending::Put { first, last, term })) => self.durable_log.put_range(first, last, term),
             Some((_, Pending::Truncate { index })) => self.durable_log.truncate(index),
+            Some((_, Pending::Start { index, term })) => self.durable_log.start_after(index, term),
             Some((_, Pending::Hard(hard))) => self.durable = hard,
             None => {}
         }
@@ -112,6 +182,8 @@ impl Replica {
         self.pending.iter().take_while(|(seq, _)| *seq < end).any(|(_, write)| match write {
             Pending::Put { first, .. } => *first <= index,
             Pending::Truncate { index: first } => *first <= index,
+            // What it covers is not lost by it.
+            Pending::Start { index: last, .. } => *last <= index,
             Pending::Hard(_) => false,
         })
     }

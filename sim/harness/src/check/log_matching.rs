@@ -20,7 +20,7 @@ impl Invariant for LogMatching {
     fn entry_written(&mut self, replica: &Replica, entry: LogEntry, _: &ReplicaState) -> Verdict {
         // A gap is for log-order to report.
         let Some(previous_term) = replica.visible.term_at(entry.index.wrapping_sub(1)) else { return Ok(()) };
-        let LogEntry { index, term, digest } = entry;
+        let LogEntry { index, term, digest, .. } = entry;
         let seen = Canonical { term, digest, previous_term };
         let first = self.canonical.get_or_insert(index, seen);
         if first == seen {

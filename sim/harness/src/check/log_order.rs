@@ -1,7 +1,8 @@
 //! Order within a replica: truncated <= applied <= commit <= last, a log without gaps, terms that never
 //! fall along it, and none above the replica's own.
 //!
-//! The last index that a replica claims must be the last one that it wrote.
+//! The last index that a replica claims must be the last one that it wrote. Nothing is said of what is
+//! durable: a replica may apply what others have made durable before its own copy is.
 
 use super::ledger::{Ledger, Replica};
 use super::{Invariant, LogEntry, ReplicaState, Verdict};

@@ -2,11 +2,11 @@
 
 use raft_proto::eraftpb::Message;
 
-use super::ledger::{Ledger, Pending};
+use super::ledger::{Ledger, Members, Pending};
 use super::{
-    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, commit_rule, election_safety,
-    leader_append_only, leader_completeness, log_matching, log_order, monotone, send_implies_durable,
-    state_machine_safety, vote_once,
+    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, Voters, commit_rule, conf_change,
+    election_safety, leader_append_only, leader_completeness, log_matching, log_order, monotone,
+    send_implies_durable, state_machine_safety, vote_once,
 };
 use crate::scenario::ast::Check;
 
@@ -24,6 +24,23 @@ pub(crate) struct RegionChecks {
     vote_once: vote_once::VoteOnce,
     send_implies_durable: send_implies_durable::SendImpliesDurable,
     log_order: log_order::LogOrder,
+    conf_change: conf_change::ConfChange,
+    /// Whose objections are overruled.
+    off: Off,
+}
+
+/// A set of checks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Off(u32);
+
+impl Off {
+    pub(crate) fn insert(&mut self, check: Check) {
+        self.0 |= 1 << check as u32;
+    }
+
+    fn contains(self, check: Check) -> bool {
+        self.0 & 1 << check as u32 != 0
+    }
 }
 
 /// A check does not hold, and why.
@@ -41,8 +58,10 @@ macro_rules! ask {
         macro_rules! one {
             ($field:ident) => {{
                 let $check = &mut $all.$field;
-                if let Err(message) = $call {
-                    return Err((name($check), message));
+                if let Err(message) = $call
+                    && !$all.off.contains(name(&$all.$field))
+                {
+                    return Err((name(&$all.$field), message));
                 }
             }};
         }
@@ -52,6 +71,7 @@ macro_rules! ask {
         one!(log_matching);
         one!(vote_once);
         one!(send_implies_durable);
+        one!(conf_change);
         one!(commit_rule);
         one!(state_machine_safety);
         one!(leader_completeness);
@@ -61,6 +81,10 @@ macro_rules! ask {
 }
 
 impl RegionChecks {
+    pub(crate) fn without(off: Off) -> RegionChecks {
+        RegionChecks { off, ..RegionChecks::default() }
+    }
+
     pub(crate) fn wrote(
         &mut self,
         place: usize,
@@ -89,7 +113,14 @@ impl RegionChecks {
                     replica.pending.push_back((seq, Pending::Hard(hard)));
                 }
             }
-            DiskWrite::Start { index, term } => self.ledger.replicas[place].start_after(index, term),
+            DiskWrite::Start { index, term } => {
+                if self.ledger.replicas[place].is_replaced_by(index, term) {
+                    self.ask_replaced(place, index, now)?;
+                    self.ledger.replicas[place].restore(seq, index, term);
+                } else {
+                    self.ledger.replicas[place].compact(index, term);
+                }
+            }
         }
         Ok(())
     }
@@ -111,14 +142,15 @@ impl RegionChecks {
         ask!(self, check => check.sent(replica, message))
     }
 
-    pub(crate) fn state(&mut self, place: usize, now: &ReplicaState, voters: &[u64]) -> Objection {
+    pub(crate) fn state(&mut self, place: usize, now: &ReplicaState, voters: Voters<'_>) -> Objection {
         let replica = &mut self.ledger.replicas[place];
         let before = replica.state;
-        if before.as_ref() == Some(now) {
+        let same_voters = replica.members.are(voters);
+        if same_voters && before.as_ref() == Some(now) {
             return Ok(());
         }
-        if replica.voters != voters {
-            replica.voters_before = std::mem::replace(&mut replica.voters, voters.to_vec());
+        if !same_voters {
+            replica.members_before = Some(std::mem::replace(&mut replica.members, Members::from(voters)));
         }
         match &before {
             Some(before) => self.ask_changed(place, before, now)?,
@@ -127,7 +159,8 @@ impl RegionChecks {
         let Ledger { replicas, committed } = &mut self.ledger;
         let replica = &mut replicas[place];
         replica.state = Some(*now);
-        replica.voters_before.clear();
+        replica.members_before = None;
+        replica.restored = false;
         if now.commit > committed.last() || committed.is_empty() {
             committed.note(&replica.visible, now.commit, now.term);
         }
@@ -142,6 +175,11 @@ impl RegionChecks {
     fn ask_truncated(&mut self, place: usize, index: u64, now: &ReplicaState) -> Objection {
         let replica = &self.ledger.replicas[place];
         ask!(self, check => check.log_truncated(replica, index, now))
+    }
+
+    fn ask_replaced(&mut self, place: usize, index: u64, now: &ReplicaState) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.log_replaced(replica, index, now))
     }
 
     fn ask_hard_state(&mut self, place: usize, hard: HardState) -> Objection {

@@ -24,7 +24,7 @@ pub struct ReplicaState {
     pub leader: u64,
     /// The highest index it knows to be committed.
     pub commit: u64,
-    /// The highest index it has applied.
+    /// The highest index it has applied, or whose snapshot took the log's place: not below `truncated`.
     pub applied: u64,
     /// The highest index that compaction took away.
     pub truncated: u64,
@@ -33,6 +33,12 @@ pub struct ReplicaState {
 }
 
 impl ReplicaState {
+    /// Whether the replica led its present term before or after the event that began in `before`. A leader that
+    /// commits its own removal steps down in the same event.
+    pub(crate) fn leads_or_led(&self, before: &ReplicaState) -> bool {
+        self.role == Role::Leader || (before.role == Role::Leader && before.term == self.term)
+    }
+
     /// Whether the replica became leader, or leader of another term, since `before`.
     pub(crate) fn takes_office_after(&self, before: &ReplicaState) -> bool {
         self.role == Role::Leader && (before.role != Role::Leader || before.term != self.term)
@@ -57,6 +63,17 @@ pub struct LogEntry {
     pub term: u64,
     /// A hash of all that it says.
     pub digest: u64,
+    /// Whether it holds a membership change.
+    pub conf_change: bool,
+}
+
+/// Whom a replica counts for quorums: the voters of the configuration that it has applied, ascending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Voters<'a> {
+    /// The voters; while the configuration is joint (thesis, section 4.3), those that it leads to.
+    pub incoming: &'a [u64],
+    /// The voters that a joint configuration comes from, whose quorum is needed too; otherwise empty.
+    pub outgoing: &'a [u64],
 }
 
 /// The terms of a log, as runs of equal terms: small whatever the length of the log.

@@ -2,7 +2,10 @@
 //!
 //! - The term that a message carries: a replica that forgets it could act twice in it.
 //! - A granted vote, and a candidate's vote for itself.
-//! - The entries that an append response acknowledges.
+//! - The entries, or the snapshot in their place, that an append response acknowledges, and the
+//!   log of one that asks for a snapshot, which acknowledges it besides.
+//!
+//! A pre-vote is exempt where it names a term that nobody may be in yet: when asked for, and when granted.
 //!
 //! Sees a missing sync without a crash. A leader's appends may leave before its own copy is durable (thesis,
 //! section 10.2.1): the leader's copy is the commit rule's concern.
@@ -25,10 +28,7 @@ impl Invariant for SendImpliesDurable {
     #[inline]
     fn sent(&mut self, replica: &Replica, message: &Message) -> Verdict {
         let kind = message.msg_type();
-        // A pre-vote speaks of a term that nobody has entered yet.
-        let pre_vote =
-            matches!(kind, MessageType::MsgRequestPreVote | MessageType::MsgRequestPreVoteResponse);
-        if message.term > replica.durable.term && !pre_vote {
+        if message.term > replica.durable.term && !names_a_term_to_come(kind, message) {
             return Err(format!(
                 "replica {} sends {} in term {}, but only term {} is durable",
                 replica.id,
@@ -41,8 +41,18 @@ impl Invariant for SendImpliesDurable {
             MessageType::MsgRequestVoteResponse if !message.reject => voted(replica, message, message.to),
             MessageType::MsgRequestVote => voted(replica, message, replica.id),
             MessageType::MsgAppendResponse if !message.reject => acknowledged(replica, message),
+            MessageType::MsgRequestSnapshot => acknowledged(replica, message),
             _ => Ok(()),
         }
+    }
+}
+
+fn names_a_term_to_come(kind: MessageType, message: &Message) -> bool {
+    match kind {
+        MessageType::MsgRequestPreVote => true,
+        // A refusal names the voter's own term.
+        MessageType::MsgRequestPreVoteResponse => !message.reject,
+        _ => false,
     }
 }
 
@@ -63,14 +73,14 @@ fn voted(replica: &Replica, message: &Message, vote: u64) -> Verdict {
 fn acknowledged(replica: &Replica, message: &Message) -> Verdict {
     let index = message.index;
     let (durable, visible) = (replica.durable_log.term_at(index), replica.visible.term_at(index));
-    if (durable.is_some() && durable == visible) || index <= replica.visible.truncated() {
+    if (durable.is_some() && durable == visible) || index <= replica.durable_log.truncated() {
         return Ok(());
     }
     // Of a term that the disk has left, so all that was written in it is durable or written over.
     if message.term < replica.durable.term {
         return Ok(());
     }
-    // Written over in a later term, by a write that is not durable yet.
+    // Written over in a later term, or covered by a snapshot, by a write that is not durable yet.
     if durable.is_some() && !replica.has_pending_up_to(index, message.term) {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! State machine safety (thesis, figure 3.2): no two replicas commit, and so apply, different entries at one index.
 //!
-//! Nor does one replica: what it knows to be committed stays in its log.
+//! Nor does one replica: what it knows to be committed stays in its log, or in the snapshot that takes its
+//! place.
 
 use super::ledger::{Ledger, Replica};
 use super::{Invariant, LogEntry, ReplicaState, Verdict};
@@ -53,6 +54,17 @@ impl Invariant for StateMachineSafety {
 
     fn log_truncated(&mut self, replica: &Replica, index: u64, _: &ReplicaState) -> Verdict {
         StateMachineSafety::unchanged(replica, index, None)
+    }
+
+    fn log_replaced(&mut self, replica: &Replica, index: u64, _: &ReplicaState) -> Verdict {
+        let commit = replica.state.map_or(0, |state| state.commit);
+        if index >= commit {
+            return Ok(());
+        }
+        Err(format!(
+            "replica {} has committed index {commit} and replaced its log by a snapshot up to {index}",
+            replica.id
+        ))
     }
 
     fn started(&mut self, ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {

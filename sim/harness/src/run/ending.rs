@@ -1,18 +1,19 @@
 //! How a run ends: all faults end, the cluster recovers, and then its data and its history are judged.
 
 use bytes::Bytes;
-use raftsim_kernel::Ppm;
+use raftsim_kernel::{Drift, Ppm};
 
 use super::{Phase, Run, clients_of, recovery_bound};
 use crate::check::Role;
 use crate::client::ClientInput;
 use crate::history::{Outcome, Request};
 use crate::linearizability::{self, Budget};
-use crate::node::NodeInput;
+use crate::node::{NodeInput, node_of};
 use crate::report::{Finding, Verdict};
 use crate::scenario::ast::{Check, Ending, NetworkConfig};
+use crate::system::System;
 
-impl Run {
+impl<S: System> Run<S> {
     /// The steps are over.
     pub(super) fn begin_ending(&mut self) {
         if self.scenario.ending == Ending::None {
@@ -23,6 +24,9 @@ impl Run {
         }
         self.note("all faults end".to_owned());
         self.world.network_mut().mend_all();
+        for store in 1..=self.scenario.cluster.stores {
+            self.world.set_drift(node_of(store), Drift::ZERO);
+        }
         let healthy = NetworkConfig {
             loss: Ppm::ZERO,
             duplicate: Ppm::ZERO,
@@ -37,7 +41,7 @@ impl Run {
             self.world.input(node, NodeInput::Client(ClientInput::StopLoad));
         }
         for store in 1..=self.scenario.cluster.stores {
-            if self.store_node(store).is_none() {
+            if self.system(store).is_none() {
                 self.start_store(store);
             }
         }
@@ -48,10 +52,9 @@ impl Run {
 
     /// The first thing that a cluster at rest would have and this one has not.
     pub(super) fn unhealed(&self) -> Option<String> {
-        let stores = 1..=self.scenario.cluster.stores;
         let Some(leader) = self.leader() else { return Some("no store leads".to_owned()) };
         let led = self.state(leader)?;
-        for store in stores {
+        for store in self.members() {
             let Some(state) = self.state(store) else { return Some(format!("store {store} does not serve")) };
             if state.term != led.term || (store != leader && state.role != Role::Follower) {
                 return Some(format!(

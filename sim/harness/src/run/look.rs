@@ -1,19 +1,19 @@
 //! Looking at a cluster: what steps wait for and expect.
 
 use bytes::Bytes;
-use raftsim_kernel::{Disk, Key};
-use raftstore::keys::{self, Cf};
 
+use super::Run;
 use super::steps::{answers, show, show_answer};
-use super::{FIRST_REGION, Run};
+use super::targets::sorted;
 use crate::check::{ReplicaState, Role};
+use crate::node::node_of;
 use crate::report::Finding;
 use crate::scenario::ast::{
-    Action, Check, Compares, Condition, DEFAULT_WITHIN, Expectation, Gauge, Leader, Step, Target,
+    Action, Check, Compares, Condition, DEFAULT_WITHIN, Expectation, Gauge, Leader, Members, Step, Target,
 };
-use crate::store_node::{KV_DB, node_of};
+use crate::system::{FIRST_REGION, System};
 
-impl Run {
+impl<S: System> Run<S> {
     /// Whether a condition holds now.
     pub(super) fn holds(&mut self, condition: &Condition) -> Result<bool, Finding> {
         Ok(match condition {
@@ -23,13 +23,23 @@ impl Run {
             Condition::Load => self.clients().all(|client| client.load_done() && client.all_acked()),
             Condition::Applied => {
                 let committed = self.committed();
-                self.states().next().is_some() && self.states().all(|(_, state)| state.applied == committed)
+                self.group().next().is_some() && self.group().all(|(_, state)| state.applied == committed)
             }
             Condition::ReplicasEqual => self.replicas_differ().is_none(),
             Condition::Reaches { gauge, on, value } => {
                 self.gauges(*gauge, on.as_ref())?.iter().all(|(_, now)| now >= value)
             }
             Condition::Role { on, is } => self.have_role(on, *is)?,
+            Condition::Members(wanted) => self.members_differ(wanted)?.is_none(),
+            Condition::LogTruncated { past } => {
+                let store = self.store(past)?;
+                let led = self.leader().and_then(|leader| self.state(leader));
+                led.is_some_and(|led| led.truncated > self.last_index(store))
+            }
+            Condition::SnapshotApplied { on } => {
+                let store = self.store(on)?;
+                self.view(store).is_some_and(|view| view.snapshots > 0)
+            }
             Condition::Acted { filter, count } => {
                 self.filters.get(filter).is_some_and(|id| self.world.filter_acted(*id) >= *count)
             }
@@ -87,6 +97,7 @@ impl Run {
                     None => format!("store {store} is down, expected {is}"),
                 })
             }
+            Expectation::Members(wanted) => self.members_differ(wanted)?,
             // Judged when the run is over.
             Expectation::Violation { .. } => None,
         };
@@ -130,6 +141,7 @@ impl Run {
             Gauge::Term => state.term,
             Gauge::Commit => state.commit,
             Gauge::AppliedIndex => state.applied,
+            Gauge::Truncated => state.truncated,
         };
         let Some(on) = on else {
             let highest =
@@ -143,20 +155,45 @@ impl Run {
             .collect())
     }
 
+    /// The last index of a store's log, whether it runs or not.
+    fn last_index(&self, store: u64) -> u64 {
+        let on_disk = || S::on_disk(self.world.disk(node_of(store)), FIRST_REGION).log.last();
+        self.state(store).map_or_else(on_disk, |state| state.last)
+    }
+
+    /// The first store whose applied configuration is not as wanted, in words.
+    fn members_differ(&mut self, wanted: &Members) -> Result<Option<String>, Finding> {
+        let on = self.stores(std::slice::from_ref(wanted.on.as_ref().unwrap_or(&Target::Leader)))?;
+        let mut stores = |targets: &Option<Vec<Target>>| {
+            targets.as_ref().map(|targets| self.stores(targets).map(sorted)).transpose()
+        };
+        let (voters, learners) = (stores(&wanted.voters)?, stores(&wanted.learners)?);
+        Ok(on.into_iter().find_map(|store| {
+            let Some(view) = self.view(store) else { return Some(format!("store {store} is down")) };
+            let on = |replicas: &[u64]| sorted(self.stores_of(store, replicas).collect());
+            let (votes, learns) = (on(view.members.voters), on(view.members.learners));
+            let differs = voters.as_ref().is_some_and(|voters| *voters != votes)
+                || learners.as_ref().is_some_and(|learners| *learners != learns)
+                || wanted.joint.is_some_and(|joint| joint != view.members.is_joint());
+            let joint = if view.members.is_joint() { ", joint" } else { "" };
+            differs.then(|| format!("store {store} has voters {votes:?}, learners {learns:?}{joint}"))
+        }))
+    }
+
     /// What the store that has applied the most holds at a key.
     fn applied_value(&self, key: &str) -> Option<Bytes> {
         let (store, _) = self.states().max_by_key(|(_, state)| state.applied)?;
         self.value_on(store, key.as_bytes())
     }
 
-    /// What a store's database holds at a key.
+    /// What a running store holds at a key.
     pub(super) fn value_on(&self, store: u64, key: &[u8]) -> Option<Bytes> {
-        self.world.disk(node_of(store)).get(KV_DB, &keys::data(Cf::Default, key)).cloned()
+        self.system(store)?.value(self.world.disk(node_of(store)), key)
     }
 
     /// The first difference between running replicas, in words; `None` where they are equal.
     pub(super) fn replicas_differ(&self) -> Option<String> {
-        let mut states = self.states();
+        let mut states = self.group();
         let Some((first, reference)) = states.next() else { return Some("no store runs".to_owned()) };
         let others: Vec<(u64, ReplicaState)> = states.collect();
         for (store, state) in &others {
@@ -171,8 +208,8 @@ impl Run {
     }
 
     fn data_differs(&self, one: u64, other: u64) -> Option<String> {
-        let mut left = data(self.world.disk(node_of(one)));
-        let mut right = data(self.world.disk(node_of(other)));
+        let data = |store| Some(self.system(store)?.data(self.world.disk(node_of(store))));
+        let (mut left, mut right) = (data(one)?, data(other)?);
         loop {
             let (a, b) = (left.next(), right.next());
             if a == b {
@@ -184,20 +221,17 @@ impl Run {
                 (Some((key, _)), None) | (None, Some((key, _))) => key,
                 (None, None) => return None,
             };
-            let on = |store: u64| show(self.world.disk(node_of(store)).get(KV_DB, key));
+            let on = |pair: Option<(&[u8], &Bytes)>| {
+                show(pair.filter(|(found, _)| *found == key).map(|(_, value)| value))
+            };
             return Some(format!(
                 "{} is {} on store {one} and {} on store {other}",
                 String::from_utf8_lossy(key),
-                on(one),
-                on(other)
+                on(a),
+                on(b)
             ));
         }
     }
-}
-
-/// The user data of a store, all column families.
-fn data(disk: &Disk) -> impl Iterator<Item = (&Key, &Bytes)> {
-    Cf::ALL.into_iter().flat_map(|cf| disk.range(KV_DB, cf.prefix(), Some(cf.end())))
 }
 
 /// A replica's state in a few words.

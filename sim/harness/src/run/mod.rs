@@ -8,6 +8,7 @@
 
 mod ending;
 mod look;
+mod operator;
 mod panics;
 mod steps;
 mod targets;
@@ -16,26 +17,24 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raft_proto::metapb::{Peer, Region, RegionEpoch};
 use raftsim_kernel::{Duration, FilterId, LinkModel, NodeId, Stream, Time, World};
-use raftstore::Config;
 
 use crate::check::Checks;
 use crate::client::ClientNode;
-use crate::node::Node;
+use crate::node::{Node, node_of};
 use crate::record::{Detail, Record};
 use crate::report::{Finding, Report, StoreSummary, Verdict};
 use crate::scenario::ast::{
+    self,
     Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
     Scenario, When,
 };
-use crate::store_node::{PEER_BASE, StoreNode, node_of};
-use crate::watch::{Watch, replica_state};
+use crate::system::bare::BareRaft;
+use crate::system::raftstore::Raftstore;
+use crate::system::{FIRST_REGION, System};
+use crate::watch::Watch;
 
 pub use panics::install_panic_hook;
-
-/// The first region of every cluster.
-pub const FIRST_REGION: u64 = 1;
 
 /// So many events without progress of virtual time are a livelock.
 const LIVELOCK: u64 = 200_000;
@@ -68,19 +67,38 @@ enum Phase {
     Waiting { condition: Condition, deadline: Time },
     /// A step waits for the scenario's own client.
     Operating { jobs: u64, deadline: Time, then: Option<Operation> },
+    /// A step asks for a membership change, again and again.
+    Changing { again: Time, deadline: Time },
     /// The steps are done and the cluster heals.
     Healing { deadline: Time, done: u64 },
     /// There is a verdict.
     Over(Verdict),
 }
 
-/// One scenario with one seed, somewhere between its start and its end.
+/// A run that is over.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct Finished {
+    /// What it amounts to.
+    pub report: Report,
+    /// The record, if one was kept.
+    pub record: Option<Record>,
+}
+
+/// Runs a scenario with a seed to its end, on the system that it names.
+#[must_use]
+pub fn run(scenario: Arc<Scenario>, seed: u64, options: Options) -> Finished {
+    match scenario.system {
+        ast::System::Raftstore => Run::<Raftstore>::new(scenario, seed, options).into_finished(),
+        ast::System::Raft => Run::<BareRaft>::new(scenario, seed, options).into_finished(),
+    }
+}
+
+/// One scenario with one seed on one system, somewhere between its start and its end.
+#[derive(Clone, Debug)]
+pub struct Run<S: System = Raftstore> {
     scenario: Arc<Scenario>,
     seed: u64,
-    world: World<Node, Watch>,
-    region: Region,
+    world: World<Node<S>, Watch>,
     /// Index of the next step, or of the one that waits.
     step: usize,
     phase: Phase,
@@ -97,19 +115,18 @@ pub struct Run {
     still: (Time, u64),
 }
 
-impl Run {
+impl<S: System> Run<S> {
     /// Boots the cluster of a scenario with a seed.
     #[must_use]
-    pub fn new(scenario: Arc<Scenario>, seed: u64, options: Options) -> Run {
+    pub fn new(scenario: Arc<Scenario>, seed: u64, options: Options) -> Run<S> {
         let stores = scenario.cluster.stores;
         let clients = clients_of(&scenario);
-        let checks = if options.checks { Checks::default() } else { Checks::disabled() };
+        let checks = if options.checks { checks_for(&scenario) } else { Checks::disabled() };
         let record = options.record.map(|detail| Record::new(detail, stores));
         let nodes = usize::try_from(stores).unwrap_or(usize::MAX);
         let mut world = World::new(seed, Watch::new(nodes, clients as usize, checks, record));
-        let region = first_region(stores);
         for store in 1..=stores {
-            let node = world.add(2);
+            let node = world.add(u8::try_from(S::DATABASES.len()).unwrap_or(u8::MAX));
             debug_assert_eq!(node, node_of(store));
             world.set_disk_model(node, raftsim_kernel::DiskModel { sync: scenario.disk.sync });
         }
@@ -119,7 +136,6 @@ impl Run {
         let mut run = Run {
             seed,
             world,
-            region,
             step: 0,
             phase: Phase::Booting,
             names: BTreeMap::new(),
@@ -143,7 +159,7 @@ impl Run {
         for client in 0..clients_of(&self.scenario) {
             let node = self.client_node(client);
             let config = self.scenario.client.clone();
-            let client = ClientNode::new(client, stores, config, self.region.clone(), self.seed);
+            let client = ClientNode::new(client, stores, config, S::session(&self.scenario), self.seed);
             self.world.start(node, Node::Client(Box::new(client)));
         }
         self.all_held()?;
@@ -155,6 +171,13 @@ impl Run {
     pub fn finish(&mut self) -> Report {
         self.advance_by(u64::MAX);
         self.report()
+    }
+
+    /// Runs to the end, and keeps what is told of it.
+    #[must_use]
+    pub fn into_finished(mut self) -> Finished {
+        let report = self.finish();
+        Finished { report, record: self.world.observer_mut().take_record() }
     }
 
     /// Handles one event or executes one step; false when there is a verdict.
@@ -227,6 +250,12 @@ impl Run {
                     return Err(
                         self.finding(Check::Wait, "the operation was not answered in time".to_owned())
                     );
+                }
+            }
+            Phase::Changing { again, deadline } => {
+                let (again, deadline) = (*again, *deadline);
+                if self.event_by(again)? {
+                    self.change_members(Some(deadline))?;
                 }
             }
             Phase::Healing { deadline, done } => {
@@ -364,19 +393,7 @@ impl Run {
     }
 
     fn start_store(&mut self, store: u64) {
-        let scenario = &self.scenario;
-        let config = Config {
-            tick_interval_ns: scenario.raft.tick.0,
-            election_ticks: scenario.raft.election_ticks,
-            heartbeat_ticks: scenario.raft.heartbeat_ticks,
-            max_size_per_message: scenario.raft.max_message_size.get(),
-            max_inflight_messages: scenario.raft.max_inflight as usize,
-            kv_sync_interval_ticks: (scenario.raftstore.kv_sync_interval.0 / scenario.raft.tick.0.max(1))
-                .max(1),
-            ..Config::new(store)
-        };
-        let node = StoreNode::new(config, self.region.clone());
-        self.world.start(node_of(store), Node::Store(Box::new(node)));
+        self.world.start(node_of(store), Node::store(S::new(&self.scenario, store)));
     }
 
     /// Links between stores behave as the file says. Clients' connections deliver at most once and in
@@ -402,21 +419,21 @@ impl Run {
         node_of(self.scenario.cluster.stores + 1 + client)
     }
 
-    fn own_client(&self) -> Option<&ClientNode> {
+    fn own_client(&self) -> Option<&ClientNode<S::Session>> {
         self.client(0)
     }
 
-    fn client(&self, client: u64) -> Option<&ClientNode> {
-        self.world.process(self.client_node(client)).and_then(Node::client)
+    fn client(&self, client: u64) -> Option<&ClientNode<S::Session>> {
+        self.world.process(self.client_node(client)).and_then(Node::as_client)
     }
 
-    fn clients(&self) -> impl Iterator<Item = &ClientNode> {
+    fn clients(&self) -> impl Iterator<Item = &ClientNode<S::Session>> {
         (0..clients_of(&self.scenario)).filter_map(|client| self.client(client))
     }
 
     /// The world, to look at.
     #[must_use]
-    pub fn world(&self) -> &World<Node, Watch> {
+    pub fn world(&self) -> &World<Node<S>, Watch> {
         &self.world
     }
 
@@ -451,14 +468,14 @@ impl Run {
     }
 
     fn summary(&self, store: u64) -> StoreSummary {
-        let node = self.world.process(node_of(store)).and_then(Node::store);
+        let system = self.world.process(node_of(store)).and_then(Node::as_store).map(|node| &node.system);
+        let state = system.and_then(|system| system.replica(FIRST_REGION)).map(|view| view.state);
+        let store_of = |replica| system.and_then(|system| system.store_of(FIRST_REGION, replica));
         StoreSummary {
             store,
-            state: node
-                .and_then(StoreNode::store)
-                .and_then(|store| store.peer(FIRST_REGION))
-                .map(replica_state),
-            failure: node.and_then(StoreNode::failure),
+            state,
+            vote: state.and_then(|state| store_of(state.vote)),
+            failure: system.and_then(S::failure),
         }
     }
 }
@@ -467,15 +484,11 @@ fn client_link(model: LinkModel) -> LinkModel {
     LinkModel { duplicate: raftsim_kernel::Ppm::ZERO, reorder: raftsim_kernel::Ppm::ZERO, ..model }
 }
 
-/// The region that holds every key, with one peer on each store.
-fn first_region(stores: u64) -> Region {
-    Region {
-        id: FIRST_REGION,
-        start_key: Default::default(),
-        end_key: Default::default(),
-        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peers: (1..=stores).map(|store| Peer { id: PEER_BASE + store, store_id: store, role: 0 }).collect(),
-    }
+/// All checks, but for what the scenario does without.
+fn checks_for(scenario: &Scenario) -> Checks {
+    let checks = Checks::default();
+    // Where changes are judged when they are applied, leaders append them whenever they are asked.
+    if scenario.raft.validate_conf_changes { checks } else { checks.without(Check::ConfChange) }
 }
 
 /// The scenario's own client, and as many more as its steps name.

@@ -3,19 +3,19 @@
 use bytes::Bytes;
 use raftsim_kernel::{Filter as KernelFilter, FilterAction, FilterId, LinkModel, Loss, NodeId};
 
-use super::{FIRST_REGION, Phase, Run, client_link};
+use super::{Phase, Run, client_link};
 use crate::client::{ClientInput, Job};
 use crate::history::{Outcome, Request};
 use crate::message::{REQUEST_BIT, kind_bits};
-use crate::node::NodeInput;
+use crate::node::{NodeInput, node_of};
 use crate::report::Finding;
 use crate::scenario::ast::{
     Action, Answer, Check, Effect, Endpoint, Filter, FilterRef, Heal, Issuer, Load, Losing, NetworkChange,
     Operate, Operation, ScanRange, Step, Target,
 };
-use crate::store_node::node_of;
+use crate::system::{Operator, System};
 
-impl Run {
+impl<S: System> Run<S> {
     /// Executes the step that is due.
     pub(super) fn execute_step(&mut self) -> Result<(), Finding> {
         let Some(step) = self.scenario.steps.get(self.step).cloned() else {
@@ -59,9 +59,27 @@ impl Run {
             Action::Campaign { target, name } => {
                 let store = self.store(target)?;
                 self.bind(name.as_ref(), &[store]);
-                if !self.world.input(node_of(store), NodeInput::Campaign { region: FIRST_REGION }) {
-                    let message = format!("store {store} is down and cannot campaign");
-                    return Err(self.finding(Check::Expectation, message));
+                self.command(store, Operator::Campaign)?;
+            }
+            Action::Transfer { target, via, name } => {
+                let store = self.store(target)?;
+                self.bind(name.as_ref(), &[store]);
+                self.transfer(store, via.as_ref())?;
+            }
+            Action::Change { .. } => return self.change_members(None),
+            Action::ForgetLeader { targets } => self.forget_leader(targets)?,
+            Action::RequestSnapshot { target } => {
+                let store = self.store(target)?;
+                self.command(store, Operator::RequestSnapshot)?;
+            }
+            Action::Compact { targets } => {
+                for store in self.stores(targets)? {
+                    self.command(store, Operator::Compact)?;
+                }
+            }
+            Action::Clock { targets, drift } => {
+                for store in self.stores(targets)? {
+                    self.world.set_drift(node_of(store), *drift);
                 }
             }
             Action::Name { target, name } => {

@@ -2,19 +2,44 @@
 
 use raftsim_kernel::NodeId;
 
-use super::{FIRST_REGION, Run, clients_of};
+use super::{Run, clients_of};
 use crate::check::{ReplicaState, Role};
-use crate::node::Node;
+use crate::node::{Node, node_of};
 use crate::report::Finding;
 use crate::scenario::ast::{Check, Endpoint, Target};
-use crate::store_node::{StoreNode, node_of};
-use crate::watch::replica_state;
+use crate::system::{FIRST_REGION, Members, ReplicaView, System};
 
-impl Run {
+impl<S: System> Run<S> {
     /// The state of a running store's replica; `None` where it is down or does not serve.
     pub(super) fn state(&self, store: u64) -> Option<ReplicaState> {
-        let node = self.world.process(node_of(store)).and_then(Node::store)?;
-        node.store().filter(|store| store.failed().is_none())?.peer(FIRST_REGION).map(replica_state)
+        self.view(store).map(|view| view.state)
+    }
+
+    /// All that a run sees of a running store's replica.
+    pub(super) fn view(&self, store: u64) -> Option<ReplicaView<'_>> {
+        self.system(store)?.replica(FIRST_REGION)
+    }
+
+    /// The stores of replicas, as one store knows them.
+    pub(super) fn stores_of(&self, store: u64, replicas: &[u64]) -> impl Iterator<Item = u64> {
+        let system = self.system(store);
+        replicas.iter().filter_map(move |replica| system?.store_of(FIRST_REGION, *replica))
+    }
+
+    /// The stores with a member of the group, as its leader knows it. Without a leader nobody can tell, and all may be.
+    pub(super) fn members(&self) -> Vec<u64> {
+        let led = self.leader().and_then(|leader| Some((leader, self.view(leader)?.members)));
+        let Some((leader, Members { voters, outgoing, learners })) = led else {
+            return (1..=self.scenario.cluster.stores).collect();
+        };
+        let parts = [voters, outgoing, learners].into_iter();
+        sorted(parts.flat_map(|part| self.stores_of(leader, part)).collect())
+    }
+
+    /// Every running member of the group with its replica's state.
+    pub(super) fn group(&self) -> impl Iterator<Item = (u64, ReplicaState)> + '_ {
+        let members = self.members();
+        self.states().filter(move |(store, _)| members.contains(store))
     }
 
     /// Every running store with its replica's state.
@@ -90,7 +115,7 @@ impl Run {
         }
         let leader = self.leader();
         let followers: Vec<u64> =
-            self.states().filter(|(store, _)| Some(*store) != leader).map(|(store, _)| store).collect();
+            self.group().filter(|(store, _)| Some(*store) != leader).map(|(store, _)| store).collect();
         let index = usize::try_from(self.draws.below(followers.len() as u64)).unwrap_or(0);
         let store =
             followers.get(index).copied().ok_or_else(|| self.no_such("a running follower", target))?;
@@ -151,8 +176,15 @@ impl Run {
         Ok(resolved)
     }
 
-    /// A store's node, if it runs.
-    pub(super) fn store_node(&self, store: u64) -> Option<&StoreNode> {
-        self.world.process(node_of(store)).and_then(Node::store)
+    /// The software of a store, if it runs.
+    pub(super) fn system(&self, store: u64) -> Option<&S> {
+        self.world.process(node_of(store)).and_then(Node::as_store).map(|node| &node.system)
     }
+}
+
+/// Stores in order, each once.
+pub(super) fn sorted(mut stores: Vec<u64>) -> Vec<u64> {
+    stores.sort_unstable();
+    stores.dedup();
+    stores
 }

@@ -11,7 +11,10 @@ use raftsim_kernel::Time;
 use super::{Options, Run};
 use crate::record::{Detail, Record};
 use crate::report::Report;
-use crate::scenario::ast::Scenario;
+use crate::scenario::ast::{self, Scenario};
+use crate::system::System;
+use crate::system::bare::BareRaft;
+use crate::system::raftstore::Raftstore;
 use crate::transcript;
 
 /// What can be run twice and compared event by event.
@@ -28,7 +31,7 @@ pub trait Lockstep {
     fn last(&self) -> String;
 }
 
-impl Lockstep for Run {
+impl<S: System> Lockstep for Run<S> {
     fn advance(&mut self) -> bool {
         Run::advance(self)
     }
@@ -84,7 +87,14 @@ pub struct Divergence {
 /// # Errors
 /// The first event that is not the same in both.
 pub fn verify(scenario: &Arc<Scenario>, seed: u64) -> Result<Report, Divergence> {
-    let start = |record| Run::new(Arc::clone(scenario), seed, Options { record, ..Options::default() });
+    match scenario.system {
+        ast::System::Raftstore => verify_on::<Raftstore>(scenario, seed),
+        ast::System::Raft => verify_on::<BareRaft>(scenario, seed),
+    }
+}
+
+fn verify_on<S: System>(scenario: &Arc<Scenario>, seed: u64) -> Result<Report, Divergence> {
+    let start = |record| Run::<S>::new(Arc::clone(scenario), seed, Options { record, ..Options::default() });
     let (first, second) = finish_both(start)?;
     let (report, other) = (first.report(), second.report());
     if report == other {
@@ -205,7 +215,7 @@ mod tests {
     #[test]
     fn a_run_equals_itself_and_its_report_that_of_a_plain_run() {
         let report = verify(&scenario(), 7).expect("deterministic");
-        assert_eq!(report, Run::new(scenario(), 7, Options::default()).finish());
+        assert_eq!(report, Run::<Raftstore>::new(scenario(), 7, Options::default()).finish());
         assert!(report.events > 20, "{report:?}");
     }
 
@@ -232,13 +242,13 @@ mod tests {
     #[test]
     fn two_seeds_part_where_chance_first_differs() {
         let options = Options { record: Some(Detail::Last(KEPT)), ..Options::default() };
-        let [mut a, mut b] = [1, 2].map(|seed| Run::new(scenario(), seed, options));
+        let [mut a, mut b] = [1, 2].map(|seed| Run::<Raftstore>::new(scenario(), seed, options));
         let divergence = compare(&mut a, &mut b).expect_err("other seeds, other runs");
         assert!(divergence.event < 100, "{divergence}");
         assert_ne!(divergence.first, "nothing");
 
         // Both ran the same events before.
-        let [mut a, mut b] = [1, 2].map(|seed| Run::new(scenario(), seed, options));
+        let [mut a, mut b] = [1, 2].map(|seed| Run::<Raftstore>::new(scenario(), seed, options));
         while a.events() + 1 < divergence.event {
             a.advance();
             b.advance();

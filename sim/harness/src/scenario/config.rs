@@ -3,9 +3,9 @@
 //! Reading, printing and the schema for editors follow from the list at the end. A new knob is a field, its default,
 //! and a line there.
 
-use super::ast::{Bytes, Latency, MAX_STORES};
-use super::grammar::{Field, MAX_INTEGER, Shape};
-use super::print::quoted;
+use super::ast::{Bytes, Keyword, Latency, MAX_STORES, ReadIndexMode, ReadPath, System};
+use super::grammar::{Field, MAX_INTEGER, READ_INDEX, READ_PATHS, Shape};
+use super::print::{array, quoted};
 use super::reader::{Place, Read, Reader};
 use raftsim_kernel::{Duration, Ppm};
 
@@ -14,11 +14,39 @@ use raftsim_kernel::{Duration, Ppm};
 pub struct ClusterConfig {
     /// Number of stores, 1 to [`MAX_STORES`]; they are numbered from 1.
     pub stores: u64,
+    /// The stores that vote at the start, none twice; `None`: every store that is no learner.
+    pub voters: Option<Vec<u64>>,
+    /// The stores that learn at the start, none twice and none a voter. Stores that do neither start empty.
+    pub learners: Vec<u64>,
+}
+
+impl ClusterConfig {
+    /// So many stores, all of them voters.
+    #[must_use]
+    pub const fn of(stores: u64) -> ClusterConfig {
+        ClusterConfig { stores, voters: None, learners: Vec::new() }
+    }
+
+    /// The stores that vote at the start, ascending; never empty.
+    #[must_use]
+    pub fn initial_voters(&self) -> Vec<u64> {
+        let votes = |store: &u64| match &self.voters {
+            Some(voters) => voters.contains(store),
+            None => !self.learners.contains(store),
+        };
+        (1..=self.stores).filter(votes).collect()
+    }
+
+    /// The stores that learn at the start, ascending.
+    #[must_use]
+    pub fn initial_learners(&self) -> Vec<u64> {
+        (1..=self.stores).filter(|store| self.learners.contains(store)).collect()
+    }
 }
 
 impl Default for ClusterConfig {
     fn default() -> ClusterConfig {
-        ClusterConfig { stores: 3 }
+        ClusterConfig::of(3)
     }
 }
 
@@ -35,6 +63,36 @@ pub struct RaftConfig {
     pub max_inflight: u32,
     /// Most bytes of entries in one append; positive.
     pub max_message_size: Bytes,
+    /// Bytes of entries that may be under way to one follower; positive.
+    pub max_inflight_size: Bytes,
+    /// Most bytes of committed entries that are handed out to be applied at once; positive. One entry always is.
+    pub max_committed_size: Bytes,
+    /// Most bytes of a leader's own entries that are not committed yet; beyond, it refuses proposals. Positive.
+    pub max_uncommitted_size: Bytes,
+    /// Whether a candidate first asks whether it would be elected (thesis, section 9.6).
+    pub pre_vote: bool,
+    /// Whether a leader steps down that no quorum answers, and voters that hear from a leader refuse to elect another.
+    pub check_quorum: bool,
+    /// Whether a leader that a change has removed steps down.
+    pub step_down_on_removal: bool,
+    /// Whether a follower forwards proposals to its leader.
+    pub forward_proposals: bool,
+    /// Each store's priority in elections, as many as stores; empty: all zero.
+    pub priorities: Vec<i64>,
+    /// How a read index is confirmed; bare Raft only.
+    pub read_index: ReadIndexMode,
+    /// Ticks by which a lease ends early, for clocks that drift; bare Raft only.
+    pub lease_margin: u32,
+    /// Whether committed entries are applied before this replica's own log is durable; bare Raft only.
+    pub apply_unpersisted: bool,
+    /// Whether a leader refuses a membership change while one is under way; bare Raft only.
+    pub validate_conf_changes: bool,
+}
+
+impl RaftConfig {
+    /// Ticks of an election timeout that no lease can use: one for the granularity of ticks at each end of it,
+    /// and one that it is to last.
+    pub const LEASE_OVERHEAD: u32 = 3;
 }
 
 impl Default for RaftConfig {
@@ -45,6 +103,18 @@ impl Default for RaftConfig {
             heartbeat_ticks: 2,
             max_inflight: 256,
             max_message_size: Bytes::mib(1),
+            max_inflight_size: Bytes::UNBOUNDED,
+            max_committed_size: Bytes::UNBOUNDED,
+            max_uncommitted_size: Bytes::UNBOUNDED,
+            pre_vote: false,
+            check_quorum: false,
+            step_down_on_removal: true,
+            forward_proposals: true,
+            priorities: Vec::new(),
+            read_index: ReadIndexMode::Safe,
+            lease_margin: 2,
+            apply_unpersisted: false,
+            validate_conf_changes: true,
         }
     }
 }
@@ -59,6 +129,21 @@ pub struct RaftstoreConfig {
 impl Default for RaftstoreConfig {
     fn default() -> RaftstoreConfig {
         RaftstoreConfig { kv_sync_interval: Duration::secs(1) }
+    }
+}
+
+/// `bare`: the knobs of the bare-Raft system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BareConfig {
+    /// Which way reads take.
+    pub reads: ReadPath,
+    /// Applied entries that a log keeps before the state machine is snapshotted and the log compacted; positive.
+    pub log_limit: u64,
+}
+
+impl Default for BareConfig {
+    fn default() -> BareConfig {
+        BareConfig { reads: ReadPath::Log, log_limit: 10_000 }
     }
 }
 
@@ -135,20 +220,24 @@ pub(super) trait Section: Default {
     const KEY: &'static str;
     /// What it is about.
     const DOC: &'static str;
+    /// The system whose it is, where it is one's only.
+    const SYSTEM: Option<System>;
     /// Its fields.
     const FIELDS: &'static [Field];
 
     /// Reads one field.
     fn set(&mut self, reader: &mut Reader, place: Place<'_, '_>) -> Read<()>;
 
-    /// Every field as TOML.
+    /// Every field that has a value, as TOML.
     fn written(&self) -> Vec<(&'static str, String)>;
 }
 
 /// A type that a field can have.
 trait Value: Sized {
     fn read(reader: &mut Reader, place: Place<'_, '_>) -> Read<Self>;
-    fn write(&self) -> String;
+
+    /// The value as TOML; `None` where that is to leave the field out.
+    fn write(&self) -> Option<String>;
 }
 
 macro_rules! values {
@@ -158,9 +247,9 @@ macro_rules! values {
                 reader.$read(place)
             }
 
-            fn write(&self) -> String {
+            fn write(&self) -> Option<String> {
                 let $value = self;
-                $write
+                Some($write)
             }
         }
     )+ };
@@ -169,23 +258,50 @@ macro_rules! values {
 values! {
     u64: count, |n| n.to_string();
     u32: small_count, |n| n.to_string();
+    bool: flag, |b| b.to_string();
     Duration: duration, |d| quoted(&d.to_string());
     Ppm: share, |p| quoted(&p.to_string());
     Latency: latency, |l| quoted(&l.to_string());
     Bytes: size, |b| quoted(&b.to_string());
+    ReadIndexMode: word, |w| quoted(w.word());
+    ReadPath: word, |w| quoted(w.word());
+    Vec<u64>: store_numbers, |list| array(list, u64::to_string);
+    Vec<i64>: integers, |list| array(list, i64::to_string);
+}
+
+impl<T: Value> Value for Option<T> {
+    fn read(reader: &mut Reader, place: Place<'_, '_>) -> Read<Option<T>> {
+        T::read(reader, place).map(Some)
+    }
+
+    fn write(&self) -> Option<String> {
+        self.as_ref().and_then(T::write)
+    }
+}
+
+/// The system after a section or field, if one stands there.
+macro_rules! only {
+    () => {
+        None
+    };
+    ($system:ident) => {
+        Some(System::$system)
+    };
 }
 
 macro_rules! sections {
     ($(
-        $type:ident $key:literal $doc:literal {
-            $( $field:ident $name:literal $shape:expr, $about:literal; )+
+        $type:ident $key:literal $doc:literal $([$system:ident])? {
+            $( $field:ident $name:literal $shape:expr, $about:literal $([$only:ident])?; )+
         }
     )+) => { $(
         impl Section for $type {
             const KEY: &'static str = $key;
             const DOC: &'static str = $doc;
-            const FIELDS: &'static [Field] =
-                &[$(Field { key: $name, shape: $shape, required: false, doc: $about }),+];
+            const SYSTEM: Option<System> = only!($($system)?);
+            const FIELDS: &'static [Field] = &[$(
+                Field { key: $name, shape: $shape, required: false, doc: $about, system: only!($($only)?) }
+            ),+];
 
             fn set(&mut self, reader: &mut Reader, place: Place<'_, '_>) -> Read<()> {
                 match place.key {
@@ -196,7 +312,8 @@ macro_rules! sections {
             }
 
             fn written(&self) -> Vec<(&'static str, String)> {
-                vec![$(($name, self.$field.write())),+]
+                let fields = [$(($name, self.$field.write())),+];
+                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
             }
         }
     )+ };
@@ -208,16 +325,34 @@ const SMALL: Shape = Shape::Count(1, u32::MAX as u64);
 sections! {
     ClusterConfig "cluster" "The shape of the cluster." {
         stores "stores" Shape::Count(1, MAX_STORES), "Number of stores; they are numbered from 1.";
+        voters "voters" Shape::StoreNumbers, "Stores that vote at the start; default: every store that is no learner." [Raft];
+        learners "learners" Shape::StoreNumbers, "Stores that learn at the start; those in neither list start empty." [Raft];
     }
     RaftConfig "raft" "The knobs of consensus." {
         tick "tick" Shape::Positive, "Virtual time between two ticks of a store.";
         election_ticks "election-ticks" SMALL, "Ticks without a leader before a follower campaigns; drawn from once to twice this.";
         heartbeat_ticks "heartbeat-ticks" SMALL, "Ticks between two heartbeats; fewer than election-ticks.";
         max_inflight "max-inflight" SMALL, "Appends that may be under way to one follower.";
-        max_message_size "max-message-size" Shape::Size(1, MAX_INTEGER), "Most bytes of entries in one append.";
+        max_message_size "max-message-size" Shape::Bound, "Most bytes of entries in one append.";
+        max_inflight_size "max-inflight-size" Shape::Bound, "Bytes of entries that may be under way to one follower.";
+        max_committed_size "max-committed-size" Shape::Bound, "Most bytes of committed entries handed out at once; one entry always is.";
+        max_uncommitted_size "max-uncommitted-size" Shape::Bound, "Most bytes of a leader's own uncommitted entries; beyond, it refuses proposals.";
+        pre_vote "pre-vote" Shape::Flag, "Whether a candidate first asks whether it would be elected.";
+        check_quorum "check-quorum" Shape::Flag, "Whether a leader steps down that no quorum answers, and voters that hear from one elect no other.";
+        step_down_on_removal "step-down-on-removal" Shape::Flag, "Whether a leader that a change has removed steps down.";
+        forward_proposals "forward-proposals" Shape::Flag, "Whether a follower forwards proposals to its leader.";
+        priorities "priorities" Shape::Integers, "Each store's priority in elections, one a store; default: all 0.";
+        read_index "read-index" Shape::Word(&READ_INDEX), "How a read index is confirmed; \"lease\" needs check-quorum." [Raft];
+        lease_margin "lease-margin" Shape::Count(0, u32::MAX as u64), "Ticks by which a lease ends early; with a lease, at least 3 fewer than election-ticks." [Raft];
+        apply_unpersisted "apply-unpersisted" Shape::Flag, "Whether committed entries are applied before a replica's own log is durable." [Raft];
+        validate_conf_changes "validate-conf-changes" Shape::Flag, "Whether a leader refuses a membership change while one is under way." [Raft];
     }
-    RaftstoreConfig "raftstore" "The knobs of the store." {
+    RaftstoreConfig "raftstore" "The knobs of the store." [Raftstore] {
         kv_sync_interval "kv-sync-interval" Shape::Positive, "Time between two syncs of the kv database.";
+    }
+    BareConfig "bare" "The knobs of the bare-Raft system." [Raft] {
+        reads "reads" Shape::Word(&READ_PATHS), "Which way reads take.";
+        log_limit "log-limit" Shape::Count(1, MAX_INTEGER), "Applied entries that are kept before the state machine is snapshotted and the log compacted.";
     }
     NetworkConfig "network" "How every link behaves until a step changes it." {
         latency "latency" Shape::Latency, "How long a message travels.";

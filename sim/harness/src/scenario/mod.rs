@@ -21,13 +21,44 @@
 //!
 //! **The top.** `about` (the story in a sentence) and `steps` are required. The rest has defaults: `seed = 0`,
 //! `ending = "heal"` (afterwards faults end and the cluster must converge; `"none"`: stop there),
-//! `cluster = { stores }`, `raft = { tick, election-ticks, heartbeat-ticks, max-inflight, max-message-size }`,
-//! `raftstore = { kv-sync-interval }`, `network = { latency, loss, duplicate, reorder }`, `disk = { sync }`,
-//! `client = { timeout, backoff }`, `limits = { events, time }`. The defaults stand in [`ast`].
+//! `system = "raftstore"`, `cluster = { stores }`, `raft = { tick, election-ticks, heartbeat-ticks, max-inflight,
+//! max-message-size, max-inflight-size, max-committed-size, max-uncommitted-size, pre-vote, check-quorum,
+//! step-down-on-removal, forward-proposals, priorities }`, `raftstore = { kv-sync-interval }`,
+//! `network = { latency, loss, duplicate, reorder }`, `disk = { sync }`, `client = { timeout, backoff }`,
+//! `limits = { events, time }`. The defaults stand in [`ast`].
+//!
+//! **Systems.** `system` says what the stores run: `"raftstore"`, the multi-Raft store, or `"raft"`, bare Raft nodes
+//! with a small state machine, which can do more to their one group. Only they know the steps, conditions and
+//! expectations marked *raft* below, `cluster = { voters, learners }` (the members at the start; stores that are
+//! neither start empty and learn of the group by a snapshot once they are added), `raft = { read-index, lease-margin,
+//! apply-unpersisted, validate-conf-changes }` and `bare = { reads, log-limit }`. This one replaces a store:
+//!
+//! ```toml
+//! about   = "A new store takes the place of an old one while clients write."
+//! system  = "raft"
+//! cluster = { stores = 4, voters = [1, 2, 3] }
+//! raft    = { pre-vote = true, check-quorum = true, read-index = "lease", lease-margin = 4 }
+//! bare    = { reads = "index", log-limit = 100 }
+//!
+//! steps = [
+//!   { wait = "leader" },
+//!   { clock = 2, drift = "5%" },
+//!   { load = "10s" },
+//!   { change = { add = 4, remove = 1 }, within = "5s" },
+//!   { wait = "members", on = 4, voters = [2, 3, 4], joint = false },
+//!   { transfer = 4 },
+//!   { wait = "leader", on = 4 },
+//!   { change = { remove = [2, 3] }, transition = "explicit" },
+//!   { wait = "members", voters = 4, joint = true },
+//!   { change = { add = 1 }, refused = true },
+//!   { change = "leave" },
+//!   { wait = "members", voters = 4, joint = false },
+//! ]
+//! ```
 //!
 //! **Values.** Durations `"1.2s"`, `"250ms"`; latencies `"5ms"`, `"1ms..10ms"` (uniform) or `"1ms + exp 4ms"` (a
-//! minimum plus an exponential rest); shares `"0.5%"`, `"100ppm"`; sizes `"64KiB"`. Keys `"k"`, or `"k1..k50"` where
-//! several can be.
+//! minimum plus an exponential rest); shares `"0.5%"`, `"100ppm"`; drifts of clocks `"5%"`, `"-300ppm"`; sizes
+//! `"64KiB"`, in `raft` also `"unbounded"`. Keys `"k"`, or `"k1..k50"` where several can be.
 //!
 //! **Targets** name stores: a number from 1, `"leader"`, `"follower"` (one running store but the leader, drawn by the
 //! run), `"followers"` (every store but the leader), `"all"`, `"others"` (all that the step does not name otherwise),
@@ -57,27 +88,41 @@
 //! | `drop`, `delay`, `hold`, `duplicate` `= MESSAGES` | `from`, `to`, `skip`, `count`, `as`; `by`; `times` | a filter on [messages](MessageKind) |
 //! | `release`, `clear` `= NAME` | | held messages go; filters end; also `"all"` |
 //! | `campaign = TARGET` | `as` | an operator starts an election |
+//! | `transfer = TARGET` | `via`, `as` | an operator asks the leader, or `via`, to hand over to that store |
+//! | `change = { add, learn, remove }` | `transition`, `via`, `within` or `refused` | *raft*: an operator asks for other members |
+//! | `change = "leave"` | `via`, `within` or `refused` | *raft*: and to leave a joint configuration |
+//! | `forget-leader = TARGETS` | | *raft*: followers forget whom they follow |
+//! | `request-snapshot = TARGET` | | *raft*: a store asks its leader for a snapshot |
+//! | `compact = TARGETS` | | *raft*: stores take a snapshot and drop the log before it |
+//! | `clock = TARGETS` | `drift` | clocks run faster or slower; `"0%"` heals |
 //! | `name = TARGET` | `as` | only gives a name |
 //! | `expect = ...` | its own | asserts now |
 //!
 //! Operations are the scenario's own and end when answered (`within`, default 30s), or go to the queue of `client = N`
 //! and end at once; `via = TARGET` sends to that store only, until the scenario ends. A client tries until it is
 //! answered, so an operation whose answer came too late or got lost may take effect more than once: an `append` that
-//! adds twice, a `cas` that fails because it has succeeded. Loads of one client follow
-//! each other.
+//! adds twice, a `cas` that fails because it has succeeded. Loads of one client follow each other.
 //!
 //! The `restart` of a running store is a clean one: what was written but not synced is kept and is durable from then
 //! on. To lose it, `crash` first. A `partition` replaces every cut that was there before; `isolate` and
 //! `cut` add to what there is.
 //!
+//! A `change` is asked for again and again until it is accepted, `within` 30s by default; with `refused = true` it is
+//! asked for once and must be refused. The step ends when the change is proposed; `wait = "members"` sees it applied.
+//! Its `transition` is `"auto"` (joint where more than one store changes), `"implicit"` (joint, and left by the leader)
+//! or `"explicit"` (joint until `change = "leave"`).
+//!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
-//! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"` (`reaches`, `on`), `"role"` (`on`, `is`), `"dropped"`
-//! (`filter`, `count`). A condition on a store that does not exist yet, such as `"leader"` while there is none, does
-//! not hold yet; in any other step that is a finding.
+//! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"`, `"truncated"` (`reaches`, `on`), `"role"` (`on`, `is`),
+//! `"dropped"` (`filter`, `count`); *raft*: `"members"` (`on`, and at least one of `voters`, `learners`, `joint`),
+//! `"log-truncated"` (`past`: the leader's log starts after that store's last entry), `"snapshot-applied"` (`on`). A
+//! condition on a store that does not exist yet, such as `"leader"` while there is none, does not hold yet; in any
+//! other step that is a finding.
 //!
 //! **Expectations**: `"leader"` (`on`, `not`), `"no-leader"`, `"replicas-equal"`, `"acked"`, `"unacked"` (`client`),
-//! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"` (`on`, and `is`, `reaches` or
-//! `below`), `"role"` (`on`, `is`), and as the last step `"violation"` (`of`, a [check](Check)).
+//! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"`, `"truncated"` (`on`, and `is`,
+//! `reaches` or `below`), `"role"` (`on`, `is`), *raft*: `"members"` as above, and as the last step `"violation"`
+//! (`of`, a [check](Check)).
 //!
 //! # Parts
 //!
@@ -86,8 +131,10 @@
 
 pub mod ast;
 mod config;
+mod consistency;
 mod diagnostic;
 mod grammar;
+mod looks;
 pub mod names;
 mod parse;
 mod print;
@@ -96,6 +143,7 @@ mod schema;
 mod scope;
 mod steps;
 pub mod units;
+mod values;
 
 pub use ast::*;
 pub use diagnostic::{Diagnostic, render};

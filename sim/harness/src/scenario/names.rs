@@ -65,6 +65,40 @@ keywords! {
         None = "none",
     }
 
+    /// What the stores of a cluster run.
+    enum System: "a system" {
+        /// The multi-Raft store over two databases.
+        Raftstore = "raftstore",
+        /// Bare Raft nodes, each with one group, one database and a small key-value state machine in memory.
+        Raft = "raft",
+    }
+
+    /// How a read index is confirmed (thesis, section 6.4).
+    enum ReadIndexMode: "a read-index mode" {
+        /// By a round of heartbeats that a quorum answers.
+        Safe = "safe",
+        /// By the leader's lease: no round, but clocks must not drift too far apart.
+        Lease = "lease",
+    }
+
+    /// Which way reads take in the bare-Raft system.
+    enum ReadPath: "a way for reads" {
+        /// Through the log, like writes, at the leader.
+        Log = "log",
+        /// Through a read index, at whatever replica is asked.
+        Index = "index",
+    }
+
+    /// How a group passes from one configuration to the next (thesis, chapter 4).
+    enum Transition: "a transition" {
+        /// At once where a single store changes, else through a joint configuration that the leader leaves by itself.
+        Auto = "auto",
+        /// Through a joint configuration that the leader leaves by itself.
+        Implicit = "implicit",
+        /// Through a joint configuration that stays until `change = "leave"`.
+        Explicit = "explicit",
+    }
+
     /// What a crashed store's databases lose of the writes that no sync has covered.
     enum Losing: "a kind of loss" {
         /// Each database keeps an arbitrary prefix of its unsynced writes.
@@ -79,7 +113,9 @@ keywords! {
     enum Role: "a role" {
         /// Follows a leader or waits for one.
         Follower = "follower",
-        /// Asks for votes, or for pre-votes.
+        /// Asks whether it would be elected.
+        PreCandidate = "pre-candidate",
+        /// Asks for votes.
         Candidate = "candidate",
         /// Leads its term.
         Leader = "leader",
@@ -93,6 +129,8 @@ keywords! {
         Commit = "commit",
         /// The highest index that the replica has applied to its state machine.
         AppliedIndex = "applied-index",
+        /// The highest index that compaction took away.
+        Truncated = "truncated",
     }
 
     /// The kinds of message that a filter can pick.
@@ -101,14 +139,28 @@ keywords! {
         Append = "append",
         /// A follower's answer to `append`.
         AppendResponse = "append-response",
-        /// A candidate's request for a vote or a pre-vote.
+        /// A candidate's request for a vote, and `pre-vote`.
         Vote = "vote",
-        /// The answer to `vote`.
+        /// The answer to `vote`, and `pre-vote-response`.
         VoteResponse = "vote-response",
+        /// A request for a pre-vote: would this replica be elected?
+        PreVote = "pre-vote",
+        /// The answer to `pre-vote`.
+        PreVoteResponse = "pre-vote-response",
         /// A leader's sign of life.
         Heartbeat = "heartbeat",
         /// A follower's answer to `heartbeat`.
         HeartbeatResponse = "heartbeat-response",
+        /// A leader's state machine for a follower that is behind the start of its log.
+        Snapshot = "snapshot",
+        /// A leader's order to a follower to hold an election now, which is how leadership is transferred.
+        TimeoutNow = "timeout-now",
+        /// A follower's message to its leader that it shall transfer the leadership.
+        Transfer = "transfer",
+        /// A follower's question for a read index.
+        ReadIndex = "read-index",
+        /// The answer to `read-index`.
+        ReadIndexResponse = "read-index-response",
         /// A client's request to a store.
         Request = "request",
         /// A store's reply to a client.
@@ -139,6 +191,8 @@ keywords! {
         SendImpliesDurable = "send-implies-durable",
         /// Truncated, applied, commit and last index stand in this order.
         LogOrder = "log-order",
+        /// At most one membership change is under way, and neighbours share a quorum.
+        ConfChange = "conf-change",
         /// A store never stops: its databases contradict neither themselves nor it.
         StoreStopped = "store-stopped",
         /// The clients' history is one that a single copy of the data could have produced.

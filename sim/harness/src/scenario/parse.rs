@@ -5,21 +5,24 @@
 
 use super::ast::{Action, Expectation, MAX_SEED, Scenario, Step, When};
 use super::config::Section;
+use super::consistency;
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
-use super::grammar::{COMMON, ENDINGS, FORMS, Form, Shape, forms_of, is_filter, verbs};
+use super::grammar::{COMMON, ENDINGS, FORMS, Form, Number, SYSTEMS, Shape, forms_of, is_filter, verbs};
 use super::reader::{Binding, Node, Place, Read, Reader, Reported, found};
 use super::steps::StepReader;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of the top level, in the order in which they are printed.
-pub(super) const TOP: [&str; 11] = [
+pub(super) const TOP: [&str; 13] = [
     "about",
     "seed",
     "ending",
+    "system",
     "cluster",
     "raft",
     "raftstore",
+    "bare",
     "network",
     "disk",
     "client",
@@ -94,12 +97,17 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
     for key in table.keys().filter(|key| !TOP.contains(&key.get_ref().as_ref())) {
         unknown_top_level_key(reader, key.get_ref(), key.span());
     }
-    let errors = reader.errors();
-    section(reader, table, &mut scenario.cluster);
-    // Where the cluster cannot be read, or its key is misspelled, any store may exist.
-    let cluster = table.contains_key("cluster") || (reader.understood() && !misspelled(table, "cluster"));
-    if cluster && reader.errors() == errors {
+    match place(table, "system", Shape::Word(&SYSTEMS)).map(|place| reader.word(place)) {
+        Some(Ok(system)) => (scenario.system, reader.system) = (system, Some(system)),
+        None if is_default(reader, table, "system") => reader.system = Some(scenario.system),
+        // Where it cannot be read, the stores may run any system.
+        Some(Err(Reported)) | None => {}
+    }
+    let read = section(reader, table, &mut scenario.cluster);
+    // Likewise any store may exist.
+    if read && (table.contains_key("cluster") || is_default(reader, table, "cluster")) {
         reader.stores = Some(scenario.cluster.stores);
+        consistency::members(reader, table, &scenario.cluster);
     }
     match place(table, "about", Shape::Text) {
         Some(place) => {
@@ -118,9 +126,11 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
     if let Some(Ok(ending)) = place(table, "ending", Shape::Word(&ENDINGS)).map(|place| reader.word(place)) {
         scenario.ending = ending;
     }
-    section(reader, table, &mut scenario.raft);
-    heartbeats(reader, table, &scenario);
+    if section(reader, table, &mut scenario.raft) {
+        consistency::raft(reader, table, &scenario.raft);
+    }
     section(reader, table, &mut scenario.raftstore);
+    section(reader, table, &mut scenario.bare);
     section(reader, table, &mut scenario.network);
     section(reader, table, &mut scenario.disk);
     section(reader, table, &mut scenario.client);
@@ -139,8 +149,10 @@ fn place<'t, 's>(table: &'t DeTable<'s>, key: &'t str, shape: Shape) -> Option<P
     table.get(key).map(|node| Place { key, node, shape })
 }
 
-fn misspelled(table: &DeTable<'_>, wanted: &str) -> bool {
-    table.keys().any(|key| nearest(key.get_ref(), TOP) == Some(wanted))
+/// Whether a key of the top level that is not there was not meant to be, rather than misspelled or not understood.
+fn is_default(reader: &Reader, table: &DeTable<'_>, wanted: &str) -> bool {
+    let misspelled = table.keys().any(|key| nearest(key.get_ref(), TOP) == Some(wanted));
+    reader.understood() && !table.contains_key(wanted) && !misspelled
 }
 
 fn missing(reader: &mut Reader, at: usize, key: &str, label: &str) {
@@ -161,10 +173,15 @@ fn unknown_top_level_key(reader: &mut Reader, key: &str, span: Range<usize>) {
     reader.unknown_word(span, message, key, &TOP, "keys of a scenario");
 }
 
-fn section<S: Section>(reader: &mut Reader, table: &DeTable<'_>, section: &mut S) {
-    if let Some(place) = place(table, S::KEY, Shape::Literal(S::KEY)) {
+/// Reads a table of configuration; whether it could be read, with all that it has.
+fn section<S: Section>(reader: &mut Reader, table: &DeTable<'_>, section: &mut S) -> bool {
+    let errors = reader.errors();
+    if let (Some(place), Some((key, _))) =
+        (place(table, S::KEY, Shape::Literal(S::KEY)), table.get_key_value(S::KEY))
+    {
+        // What fails keeps its default and has been reported.
+        let _ = reader.belongs(key.span(), S::KEY, S::SYSTEM);
         if let DeValue::Table(_) = place.node.get_ref() {
-            // What fails keeps its default and has been reported.
             let _ = reader.fields(place, S::FIELDS, |reader, field| drop(section.set(reader, field)));
         } else {
             let example = S::FIELDS[0];
@@ -177,22 +194,7 @@ fn section<S: Section>(reader: &mut Reader, table: &DeTable<'_>, section: &mut S
             reader.invalid(place, label);
         }
     }
-}
-
-/// A leader must be heard from more often than elections are held.
-fn heartbeats(reader: &mut Reader, table: &DeTable<'_>, scenario: &Scenario) {
-    let (heartbeat, election) = (scenario.raft.heartbeat_ticks, scenario.raft.election_ticks);
-    if heartbeat < election {
-        return;
-    }
-    let Some(DeValue::Table(raft)) = table.get("raft").map(Node::get_ref) else {
-        return;
-    };
-    if let Some(node) = raft.get("heartbeat-ticks").or_else(|| raft.get("election-ticks")) {
-        let label = format!("heartbeat-ticks is {heartbeat}, election-ticks is {election}");
-        let message = "`heartbeat-ticks` must be less than `election-ticks`";
-        reader.report(Diagnostic::new(node.span(), message, label));
-    }
+    reader.errors() == errors
 }
 
 fn steps(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<Step>> {
@@ -239,6 +241,7 @@ fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -
     let line = reader.line(node.span().start);
     let (form, verb_span) = form_of(reader, table, node)?;
     let title = form.title();
+    let known = reader.belongs(verb_span.clone(), &title, form.system);
     let complete = options(reader, table, node, form, verb_span.clone());
     let when = when(reader, table, pinned, line);
     let action = StepReader { reader, table, form }.action();
@@ -247,6 +250,7 @@ fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -
         let label = "expected only as the last step";
         reader.report(Diagnostic::new(verb_span, format!("`{title}` is not the last step"), label));
     }
+    known?;
     complete?;
     Ok(Step { when: when?, action, line })
 }
@@ -279,22 +283,25 @@ fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<
     if let [only] = forms.as_slice() {
         return Ok(only);
     }
-    let word = match place.node.get_ref() {
-        DeValue::String(word) => word.as_ref(),
-        // `wait = 5` misses its unit.
-        DeValue::Integer(_) if verb == "wait" => {
-            return Err(reader.mismatch(place.element(place.node, Shape::Duration)));
-        }
-        _ => return Err(reader.mismatch(place)),
-    };
-    let literal = |form: &&&'static Form| matches!(form.value, Shape::Literal(w) if w == word);
-    if let Some(form) = forms.iter().find(literal) {
+    let value = place.node.get_ref();
+    let is = |form: &&&'static Form| matches!((form.value, value), (Shape::Literal(word), DeValue::String(text)) if word == text);
+    if let Some(form) = forms.iter().find(is) {
         return Ok(form);
     }
     let other = forms.iter().find(|form| !matches!(form.value, Shape::Literal(_)));
-    if let Some(form) = other.filter(|_| word.starts_with(|c: char| c.is_ascii_digit())) {
+    let meant = other.filter(|form| match (form.value, value) {
+        // A duration, or one that misses its unit.
+        (Shape::Duration, DeValue::Integer(_)) => true,
+        (Shape::Duration, DeValue::String(text)) => text.starts_with(|c: char| c.is_ascii_digit()),
+        // What is no table either, the reader of the table knows to explain.
+        (shape, _) => matches!(shape, Shape::Members),
+    });
+    if let Some(form) = meant {
         return Ok(form);
     }
+    let DeValue::String(word) = value else {
+        return Err(reader.mismatch(place));
+    };
     let words: Vec<&str> = forms
         .iter()
         .filter_map(|form| if let Shape::Literal(w) = form.value { Some(w) } else { None })
@@ -352,12 +359,15 @@ fn options(
     for choice in form.all_choices() {
         let mut given = table.keys().filter(|key| choice.keys.contains(&key.get_ref().as_ref()));
         let (first, second) = (given.next(), given.next());
+        if choice.number == Number::AtLeastOne && first.is_some() {
+            continue;
+        }
         if let (Some(first), Some(second)) = (first, second) {
             let message =
                 format!("{} and {} exclude each other", quote(first.get_ref()), quote(second.get_ref()));
             let label = format!("expected only one of {}", listed(choice.keys.iter().copied()));
             result = Err(reader.report(Diagnostic::new(second.span(), message, label)));
-        } else if first.is_none() && choice.needed {
+        } else if first.is_none() && choice.number != Number::AtMostOne {
             let label = format!("expected {}", either(choice.keys));
             let message = format!("`{title}` does not say what it expects");
             result = Err(reader.report_in(end, Diagnostic::new(verb_span.clone(), message, label)));

@@ -5,8 +5,8 @@
 
 use super::ast::{
     Action, Answer, Compares, Condition, DEFAULT_WITHIN, Effect, Ending, Endpoint, Expectation, Filter,
-    FilterRef, Heal, Issuer, Keys, Leader, Load, Losing, MessageKind, Mix, NetworkChange, Operate, Operation,
-    ScanRange, Scenario, Step, Target, When,
+    FilterRef, Heal, Insist, Issuer, Keys, Leader, Load, Losing, Members, MembershipChange, MessageKind, Mix,
+    NetworkChange, Operate, Operation, ScanRange, Scenario, Step, System, Target, Transition, When,
 };
 use super::config::Section;
 use raftsim_kernel::Duration;
@@ -21,9 +21,13 @@ impl fmt::Display for Scenario {
         if self.ending != Ending::Heal {
             top.push(("ending", quoted(&self.ending.to_string())));
         }
+        if self.system != System::Raftstore {
+            top.push(("system", quoted(&self.system.to_string())));
+        }
         push_section(&mut top, &self.cluster);
         push_section(&mut top, &self.raft);
         push_section(&mut top, &self.raftstore);
+        push_section(&mut top, &self.bare);
         push_section(&mut top, &self.network);
         push_section(&mut top, &self.disk);
         push_section(&mut top, &self.client);
@@ -139,6 +143,19 @@ fn action(action: &Action) -> Vec<Pair> {
             push_name(&mut out, name);
             out
         }
+        Action::Transfer { target: store, via, name } => {
+            let mut out = vec![("transfer", target(store))];
+            push(&mut out, "via", via.as_ref().map(target));
+            push_name(&mut out, name);
+            out
+        }
+        Action::Change { change, via, insist } => membership(change, via.as_ref(), *insist),
+        Action::ForgetLeader { targets } => vec![("forget-leader", one_or_array(targets, target))],
+        Action::RequestSnapshot { target: store } => vec![("request-snapshot", target(store))],
+        Action::Compact { targets } => vec![("compact", one_or_array(targets, target))],
+        Action::Clock { targets, drift } => {
+            vec![("clock", one_or_array(targets, target)), ("drift", quoted(&drift.to_string()))]
+        }
         Action::Name { target: store, name } => vec![("name", target(store)), ("as", quoted(name))],
         Action::Expect(expectation) => expect(expectation),
     }
@@ -170,6 +187,13 @@ fn wait(condition: &Condition, within: Duration) -> Vec<Pair> {
                 ("filter", quoted(filter)),
                 ("count", count.to_string()),
             ]);
+        }
+        Condition::Members(which) => push_members(&mut out, "wait", which),
+        Condition::LogTruncated { past } => {
+            out.extend([("wait", quoted("log-truncated")), ("past", target(past))]);
+        }
+        Condition::SnapshotApplied { on } => {
+            out.extend([("wait", quoted("snapshot-applied")), ("on", target(on))]);
         }
     }
     push_within(&mut out, within);
@@ -268,6 +292,28 @@ fn filter(filter: &Filter) -> Vec<Pair> {
     out
 }
 
+fn membership(change: &MembershipChange, via: Option<&Target>, insist: Insist) -> Vec<Pair> {
+    let mut out = Vec::new();
+    match change {
+        MembershipChange::Leave => out.push(("change", quoted("leave"))),
+        MembershipChange::Members { add, learn, remove, transition } => {
+            let fields = [("add", add), ("learn", learn), ("remove", remove)];
+            let given = fields.into_iter().filter(|(_, stores)| !stores.is_empty());
+            let given: Vec<Pair> = given.map(|(key, stores)| (key, one_or_array(stores, target))).collect();
+            out.push(("change", table(&given)));
+            if *transition != Transition::Auto {
+                out.push(("transition", quoted(&transition.to_string())));
+            }
+        }
+    }
+    push(&mut out, "via", via.map(target));
+    match insist {
+        Insist::Within(within) => push_within(&mut out, within),
+        Insist::Refused => out.push(("refused", "true".to_owned())),
+    }
+    out
+}
+
 fn expect(expectation: &Expectation) -> Vec<Pair> {
     let mut out = Vec::new();
     let what = |word: &str| ("expect", quoted(word));
@@ -298,6 +344,7 @@ fn expect(expectation: &Expectation) -> Vec<Pair> {
         Expectation::Role { on, is } => {
             out.extend([what("role"), ("on", target(on)), ("is", quoted(&is.to_string()))]);
         }
+        Expectation::Members(which) => push_members(&mut out, "expect", which),
         Expectation::Violation { of } => out.extend([what("violation"), ("of", quoted(&of.to_string()))]),
     }
     out
@@ -328,6 +375,14 @@ fn push_leader(out: &mut Vec<Pair>, verb: &'static str, leader: &Leader) {
     push(out, "not", leader.not.as_ref().map(target));
 }
 
+fn push_members(out: &mut Vec<Pair>, verb: &'static str, members: &Members) {
+    out.push((verb, quoted("members")));
+    push(out, "on", members.on.as_ref().map(target));
+    push(out, "voters", members.voters.as_ref().map(|voters| one_or_array(voters, target)));
+    push(out, "learners", members.learners.as_ref().map(|learners| one_or_array(learners, target)));
+    push(out, "joint", members.joint.as_ref().map(bool::to_string));
+}
+
 fn answer_pair(answer: &Answer) -> Pair {
     match answer {
         Answer::Is(value) => ("is", quoted(value)),
@@ -339,7 +394,7 @@ fn link(from: &[Endpoint], to: &[Endpoint]) -> String {
     table(&[("from", one_or_array(from, endpoint)), ("to", one_or_array(to, endpoint))])
 }
 
-fn array<T>(items: &[T], print: fn(&T) -> String) -> String {
+pub(super) fn array<T>(items: &[T], print: fn(&T) -> String) -> String {
     format!("[{}]", items.iter().map(print).collect::<Vec<_>>().join(", "))
 }
 

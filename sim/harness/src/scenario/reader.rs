@@ -4,9 +4,9 @@
 
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
 use super::grammar::{Field, Shape};
-use super::names::Keyword;
+use super::names::{Keyword, System};
 use super::units::{Bytes, Latency};
-use raftsim_kernel::{Duration, Ppm, Time};
+use raftsim_kernel::{Drift, Duration, Ppm, Time};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::str::FromStr;
@@ -57,6 +57,8 @@ pub(super) struct Reader {
     trusted: usize,
     /// Offsets of line starts.
     lines: Vec<usize>,
+    /// What the stores run, `None` while nobody knows.
+    pub(super) system: Option<System>,
     /// Number of stores, `None` while nobody knows which exist.
     pub(super) stores: Option<u64>,
     /// Every name that some step gives.
@@ -72,6 +74,7 @@ impl Reader {
             diagnostics: Vec::new(),
             trusted: usize::MAX,
             lines: std::iter::once(0).chain(starts).collect(),
+            system: None,
             stores: None,
             names: BTreeMap::new(),
             step: 0,
@@ -115,6 +118,23 @@ impl Reader {
         Reported
     }
 
+    /// Reports what stands at `span` and is called `title` where it belongs to another system than the scenario's.
+    pub(super) fn belongs(&mut self, span: Range<usize>, title: &str, to: Option<System>) -> Read<()> {
+        match (to, self.system) {
+            (Some(needed), Some(system)) if needed != system => {
+                let message = format!("`{title}` needs `system = \"{needed}\"`");
+                let label = format!("the stores of this scenario run \"{system}\"");
+                let help = match needed {
+                    // What is default need not be said.
+                    System::Raftstore => format!("remove it, or the line `system = \"{system}\"`"),
+                    System::Raft => format!("write `system = \"{needed}\"` at the top of the file"),
+                };
+                Err(self.report(Diagnostic::new(span, message, label).help(help)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Everything reported, sorted by place.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
@@ -130,11 +150,13 @@ impl Reader {
             (Shape::Duration | Shape::Positive | Shape::Time | Shape::Latency, DeValue::Integer(n)) => {
                 diagnostic.help(format!("write the unit too: \"{n}s\" or \"{n}ms\""))
             }
-            (Shape::Share, DeValue::Integer(n)) => diagnostic.help(format!("write the unit too: \"{n}%\"")),
+            (Shape::Share | Shape::Drift, DeValue::Integer(n)) => {
+                diagnostic.help(format!("write the unit too: \"{n}%\""))
+            }
             (Shape::Share, DeValue::Float(_)) => {
                 diagnostic.help("a share is text with its unit: a tenth is \"10%\"")
             }
-            (Shape::Size(..), DeValue::Integer(n)) => {
+            (Shape::Size(..) | Shape::Bound, DeValue::Integer(n)) => {
                 diagnostic.help(format!("write the unit too: \"{n}B\""))
             }
             (Shape::Count(..), DeValue::String(s))
@@ -198,7 +220,11 @@ impl Reader {
         let table = self.table(place)?;
         for (key, node) in table {
             match fields.iter().find(|field| field.key == key.get_ref().as_ref()) {
-                Some(field) => set(self, Place { key: field.key, node, shape: field.shape }),
+                Some(field) => {
+                    // Reported or not, its value is read, so that all errors are found in one go.
+                    let _ = self.belongs(key.span(), field.key, field.system);
+                    set(self, Place { key: field.key, node, shape: field.shape });
+                }
                 None => {
                     let valid: Vec<&str> = fields.iter().map(|field| field.key).collect();
                     let message = format!("`{}` has no key {}", place.key, quote(key.get_ref()));
@@ -237,6 +263,7 @@ impl Reader {
                 }
                 Shape::Share => diagnostic.help("a share has the unit % or ppm, and is at most 100%"),
                 Shape::Size(..) => diagnostic.help("units of size: B, KiB, MiB, GiB"),
+                Shape::Bound => diagnostic.help("units of size: B, KiB, MiB, GiB; \"unbounded\" is no bound"),
                 _ => diagnostic,
             })
         })
@@ -258,6 +285,10 @@ impl Reader {
         self.unit(place)
     }
 
+    pub(super) fn drift(&mut self, place: Place<'_, '_>) -> Read<Drift> {
+        self.unit(place)
+    }
+
     pub(super) fn latency(&mut self, place: Place<'_, '_>) -> Read<Latency> {
         self.unit(place)
     }
@@ -269,28 +300,49 @@ impl Reader {
                 let (least, most) = (Bytes::new(least), Bytes::new(most));
                 Err(self.invalid(place, format!("expected a size from {least} to {most}, found {size}")))
             }
+            Shape::Bound if size.get() == 0 => Err(self.invalid(place, "expected a size greater than zero")),
             _ => Ok(size),
         }
     }
 
     /// An integer within the bounds of the place's shape.
     pub(super) fn count(&mut self, place: Place<'_, '_>) -> Read<u64> {
-        let DeValue::Integer(integer) = place.node.get_ref() else {
-            return Err(self.mismatch(place));
-        };
         let (least, most) = match place.shape {
             Shape::Count(least, most) => (least, most),
             _ => (0, u64::MAX),
         };
+        self.integer(place, least, most)
+    }
+
+    /// An integer within these bounds.
+    fn integer<T>(&mut self, place: Place<'_, '_>, least: T, most: T) -> Read<T>
+    where
+        T: Copy + TryFrom<i128> + Into<i128> + std::fmt::Display,
+    {
+        let DeValue::Integer(integer) = place.node.get_ref() else {
+            return Err(self.mismatch(place));
+        };
         let number = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
         // A number of more than 128 bits is too large as well.
-        match number.map(u64::try_from) {
-            Some(Ok(n)) if (least..=most).contains(&n) => Ok(n),
-            _ if number.is_some_and(|n| n < i128::from(least)) => {
+        match number {
+            Some(n) if n < least.into() => {
                 Err(self.invalid(place, format!("expected at least {least}, found {integer}")))
             }
+            Some(n) if n <= most.into() => T::try_from(n).map_err(|_| Reported),
             _ => Err(self.invalid(place, format!("expected at most {most}, found {integer}"))),
         }
+    }
+
+    /// Store numbers, in an array that may be empty. Which of them exist is checked once the cluster is known.
+    pub(super) fn store_numbers(&mut self, place: Place<'_, '_>) -> Read<Vec<u64>> {
+        let places = self.elements(place, Shape::StoreNumber)?;
+        collect(places.into_iter().map(|element| self.count(element)))
+    }
+
+    /// Integers, in an array that may be empty.
+    pub(super) fn integers(&mut self, place: Place<'_, '_>) -> Read<Vec<i64>> {
+        let places = self.elements(place, Shape::Integer)?;
+        collect(places.into_iter().map(|element| self.integer(element, i64::MIN, i64::MAX)))
     }
 
     /// An integer whose bounds are within those of `u32`.
@@ -317,6 +369,18 @@ impl Reader {
             let message = format!("{} is not {}", quote(word), K::WHAT);
             self.unknown_word(place.node.span(), message, word, &valid, "valid here")
         })
+    }
+
+    /// The elements of an array, each expected to have `shape`.
+    pub(super) fn elements<'t, 's>(
+        &mut self,
+        place: Place<'t, 's>,
+        shape: Shape,
+    ) -> Read<Vec<Place<'t, 's>>> {
+        match place.node.get_ref() {
+            DeValue::Array(array) => Ok(array.iter().map(|node| place.element(node, shape)).collect()),
+            _ => Err(self.mismatch(place)),
+        }
     }
 
     /// The elements of an array, or the value itself where it is none; never nothing.

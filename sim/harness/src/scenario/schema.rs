@@ -1,16 +1,17 @@
 //! The JSON schema of scenario files, for editors: completion and explanations of every verb, option and word.
 //!
 //! Made from the tables that the parser itself reads by, so it knows exactly their words. It is a little weaker
-//! than the parser: names, store numbers of a smaller cluster and pinned times need the whole file.
+//! than the parser: names, store numbers of a smaller cluster, pinned times and what only one system has need the
+//! whole file.
 
 use super::ast::{
-    Check, ClientConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED, MAX_STORES, NetworkConfig,
-    RaftConfig, RaftstoreConfig,
+    BareConfig, Check, ClientConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED, MAX_STORES,
+    NetworkConfig, RaftConfig, RaftstoreConfig, System,
 };
 use super::config::Section;
 use super::grammar::{
-    CHECKS, Choice, ENDINGS, FORMS, Field, Form, LINK, MAX_CLIENTS, MESSAGES, MIX, NETWORK, Shape, TARGETS,
-    Words,
+    CHECKS, Choice, ENDINGS, FORMS, Field, Form, LINK, MAX_CLIENTS, MEMBERS, MESSAGES, MIX, NETWORK, Number,
+    SYSTEMS, Shape, TARGETS, Words,
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
@@ -27,9 +28,11 @@ pub fn schema() -> Value {
             "about": { "type": "string", "minLength": 1, "description": "The story in one sentence." },
             "seed": described(of_shape(Shape::Count(0, MAX_SEED)), "The seed of all random decisions; default 0."),
             "ending": described(of_shape(Shape::Word(&ENDINGS)), "What happens after the last step."),
+            "system": described(of_shape(Shape::Word(&SYSTEMS)), "What the stores run; default \"raftstore\"."),
             "cluster": section::<ClusterConfig>(),
             "raft": section::<RaftConfig>(),
             "raftstore": section::<RaftstoreConfig>(),
+            "bare": section::<BareConfig>(),
             "network": section::<NetworkConfig>(),
             "disk": section::<DiskConfig>(),
             "client": section::<ClientConfig>(),
@@ -42,8 +45,10 @@ pub fn schema() -> Value {
             "step": { "type": "object", "oneOf": FORMS.iter().map(step).collect::<Vec<_>>() },
             "duration": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(h|m|s|ms|us|µs|ns)\s*$", &["1.5s", "250ms"]),
             "share": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["0.5%", "100ppm"]),
+            "drift": text(r"^\s*[-+]?[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["5%", "-300ppm"]),
             "latency": text(r"^\s*[0-9].*(s|h|m)\s*$", &["5ms", "1ms..10ms", "1ms + exp 4ms"]),
             "size": text(r"^\s*[0-9]+\s*(B|KiB|MiB|GiB)\s*$", &["100B", "64KiB", "1MiB"]),
+            "bound": text(r"^\s*([0-9]+\s*(B|KiB|MiB|GiB)|unbounded)\s*$", &["64KiB", "unbounded"]),
             "key": text(r"^(?!.*\.\.).+$", &["k1"]),
             "keys": text("^.+$", &["k1", "k1..k50"]),
             "name": text("^[A-Za-z][A-Za-z0-9_-]*$", &["lagging"]),
@@ -83,8 +88,7 @@ fn word_list(words: &Words) -> Value {
 }
 
 fn target() -> Value {
-    let mut list =
-        vec![json!({ "type": "integer", "minimum": 1, "maximum": MAX_STORES, "description": "A store." })];
+    let mut list = vec![described(of_shape(Shape::StoreNumber), "A store.")];
     list.extend(TARGETS.map(|(word, doc)| json!({ "const": word, "description": doc })));
     let of_key = text(r"^leader of (?!.*\.\.).+$", &["leader of k7"]);
     list.push(described(of_key, "The store that leads the region of a key."));
@@ -109,8 +113,16 @@ fn of_shape(shape: Shape) -> Value {
         Shape::ScanRange => text(r"^(all|.+\.\..+)$", &["all", "a..z"]),
         Shape::Duration | Shape::Positive | Shape::Time => reference("duration"),
         Shape::Share => reference("share"),
+        Shape::Drift => reference("drift"),
         Shape::Latency => reference("latency"),
         Shape::Size(..) => reference("size"),
+        Shape::Bound => reference("bound"),
+        Shape::Integer => json!({ "type": "integer" }),
+        Shape::Integers => json!({ "type": "array", "items": of_shape(Shape::Integer) }),
+        Shape::StoreNumber => json!({ "type": "integer", "minimum": 1, "maximum": MAX_STORES }),
+        Shape::StoreNumbers => {
+            json!({ "type": "array", "items": of_shape(Shape::StoreNumber), "uniqueItems": true })
+        }
         Shape::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::True => json!({ "const": true }),
@@ -119,6 +131,9 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Literal(word) => json!({ "const": word }),
         Shape::Store | Shape::Target => reference("target"),
         Shape::Targets => one_or_more(reference("target")),
+        Shape::AnyTargets => {
+            json!({ "anyOf": [reference("target"), { "type": "array", "items": reference("target") }] })
+        }
         Shape::Endpoints => reference("endpoints"),
         Shape::Groups => {
             let group = json!({ "type": "array", "items": reference("endpoint"), "minItems": 1 });
@@ -127,11 +142,8 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Link => table(&LINK),
         // "all" is a target like any other.
         Shape::Heal => json!({ "anyOf": [reference("endpoints"), table(&LINK)] }),
-        Shape::Network => {
-            let mut network = table(&NETWORK);
-            network["minProperties"] = 1.into();
-            network
-        }
+        Shape::Network => not_empty(table(&NETWORK)),
+        Shape::Members => not_empty(table(&MEMBERS)),
         Shape::Mix => table(&MIX),
         Shape::Name | Shape::Filter => reference("name"),
         Shape::Filters => json!({ "anyOf": [{ "const": "all" }, reference("name")] }),
@@ -140,7 +152,10 @@ fn of_shape(shape: Shape) -> Value {
 }
 
 fn properties<'f>(fields: impl IntoIterator<Item = &'f Field>) -> Map<String, Value> {
-    fields.into_iter().map(|f| (f.key.to_owned(), described(of_shape(f.shape), f.doc))).collect()
+    fields
+        .into_iter()
+        .map(|f| (f.key.to_owned(), described(of_shape(f.shape), &explained(f.doc, f.system))))
+        .collect()
 }
 
 fn table(fields: &[Field]) -> Value {
@@ -153,9 +168,23 @@ fn table(fields: &[Field]) -> Value {
     })
 }
 
+/// A table with at least one field.
+fn not_empty(mut table: Value) -> Value {
+    table["minProperties"] = 1.into();
+    table
+}
+
+/// The explanation of what belongs to one system only.
+fn explained(doc: &str, system: Option<System>) -> String {
+    match system {
+        Some(system) => format!("{doc} Needs `system = \"{system}\"`."),
+        None => doc.to_owned(),
+    }
+}
+
 /// A table of configuration, with the defaults of its fields.
 fn section<S: Section>() -> Value {
-    let mut schema = described(table(S::FIELDS), S::DOC);
+    let mut schema = described(table(S::FIELDS), &explained(S::DOC, S::SYSTEM));
     for (key, value) in S::default().written() {
         // Numbers and plain strings are written alike in TOML and JSON.
         schema["properties"][key]["default"] = serde_json::from_str(&value).unwrap_or(Value::String(value));
@@ -166,14 +195,15 @@ fn section<S: Section>() -> Value {
 /// One way to write a step.
 fn step(form: &Form) -> Value {
     let mut all = Map::new();
-    all.insert(form.verb.to_owned(), described(of_shape(form.value), form.doc));
+    let doc = explained(form.doc, form.system);
+    all.insert(form.verb.to_owned(), described(of_shape(form.value), &doc));
     all.extend(properties(form.all_options()));
     let needed = form.options.iter().filter(|option| option.required).map(|option| option.key);
     let required: Vec<&str> = std::iter::once(form.verb).chain(needed).collect();
     let choices: Vec<Value> = form.all_choices().map(choice).collect();
     json!({
         "title": form.title(),
-        "description": form.doc,
+        "description": doc,
         "type": "object",
         "properties": all,
         "required": required,
@@ -182,11 +212,13 @@ fn step(form: &Form) -> Value {
     })
 }
 
-/// Exactly one of the keys, or none of them too.
+/// So many of the keys.
 fn choice(choice: &Choice) -> Value {
     let mut ways: Vec<Value> = choice.keys.iter().map(|key| json!({ "required": [key] })).collect();
-    if !choice.needed {
-        ways.push(json!({ "not": { "anyOf": ways } }));
+    match choice.number {
+        Number::AtLeastOne => return json!({ "anyOf": ways }),
+        Number::AtMostOne => ways.push(json!({ "not": { "anyOf": ways } })),
+        Number::One => {}
     }
     json!({ "oneOf": ways })
 }

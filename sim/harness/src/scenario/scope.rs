@@ -4,7 +4,7 @@
 
 use super::ast::{Endpoint, FilterRef, Heal, MAX_STORES, Target};
 use super::diagnostic::{Diagnostic, listed, nearest, quote};
-use super::grammar::{LINK, MAX_CLIENTS, RESERVED, Shape, TARGETS};
+use super::grammar::{LINK, MAX_CLIENTS, MEMBERS, RESERVED, Shape, TARGETS};
 use super::reader::{Place, Read, Reader, Reported, collect, found};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
@@ -45,9 +45,43 @@ impl Reader {
     /// A target or several, none twice.
     pub(super) fn targets(&mut self, place: Place<'_, '_>) -> Read<Vec<Target>> {
         let places = self.one_or_more(place)?;
+        self.distinct_targets(&places)
+    }
+
+    /// Any number of targets, none twice.
+    pub(super) fn any_targets(&mut self, place: Place<'_, '_>) -> Read<Vec<Target>> {
+        match place.node.get_ref() {
+            DeValue::Array(array) if array.is_empty() => Ok(Vec::new()),
+            _ => self.targets(place),
+        }
+    }
+
+    fn distinct_targets(&mut self, places: &[Place<'_, '_>]) -> Read<Vec<Target>> {
         let targets = collect(places.iter().map(|element| self.target(*element)))?;
-        self.distinct(&targets, &places)?;
+        self.distinct(&targets, places)?;
         Ok(targets)
+    }
+
+    /// `{ add = ..., learn = ..., remove = ... }`: the targets of each, none twice in all.
+    pub(super) fn members(&mut self, place: Place<'_, '_>) -> Read<[Vec<Target>; 3]> {
+        let mut places = [const { Vec::new() }; 3];
+        let mut whole = Ok(());
+        let table = self.fields(place, &MEMBERS, |reader, field| {
+            for (_, places) in MEMBERS.iter().zip(&mut places).filter(|(m, _)| m.key == field.key) {
+                match reader.one_or_more(field) {
+                    Ok(elements) => *places = elements,
+                    Err(reported) => whole = Err(reported),
+                }
+            }
+        })?;
+        if table.is_empty() {
+            let label = format!("expected {}, found an empty table", place.shape.expected());
+            return Err(self.invalid(place, label));
+        }
+        let all = self.distinct_targets(&places.concat());
+        whole?;
+        let mut all = all?.into_iter();
+        Ok(places.map(|part| all.by_ref().take(part.len()).collect()))
     }
 
     fn endpoint(&mut self, place: Place<'_, '_>) -> Read<Endpoint> {
@@ -231,7 +265,8 @@ impl Reader {
         Ok(FilterRef::Named(name.to_owned()))
     }
 
-    fn store_number(&mut self, place: Place<'_, '_>) -> Read<u64> {
+    /// The number of a store that exists.
+    pub(super) fn store_number(&mut self, place: Place<'_, '_>) -> Read<u64> {
         let number = self.count(place.element(place.node, Shape::Count(0, u64::MAX)))?;
         if number > 0 && self.stores.is_none_or(|stores| number <= stores) {
             return Ok(number);

@@ -1,17 +1,18 @@
 //! From the table of a step to its [`Action`]: one reader a verb.
 //!
 //! The form of the step is known, its options have been checked against the grammar; what is read here is the
-//! values. Each reader reads all of them before it gives up, so that every wrong one is reported.
+//! values. Each reader reads all of them before it gives up, so that every wrong one is reported. What `wait` and
+//! `expect` look at is read in `looks.rs`.
 
 use super::ast::{
-    Action, Answer, Bytes, Compares, Condition, DEFAULT_WITHIN, Effect, Endpoint, Expectation, Filter, Gauge,
-    Issuer, Keys, Keyword, Latency, Leader, Load, Losing, MessageKind, Mix, NetworkChange, Operate,
-    Operation, ScanRange, Target,
+    Action, Answer, Bytes, DEFAULT_WITHIN, Effect, Endpoint, Filter, Insist, Issuer, Latency, Load, Losing,
+    MembershipChange, NetworkChange, Operate, Operation, Target, Transition,
 };
 use super::diagnostic::Diagnostic;
-use super::grammar::{Form, MAX_KEYS, MIX, NETWORK, Shape};
-use super::reader::{Place, Read, Reader, Reported, collect};
-use super::scope::{OptionalLink, is_key};
+use super::grammar::{Form, NETWORK, Shape};
+use super::reader::{Place, Read, Reader, Reported};
+use super::scope::OptionalLink;
+use super::values::{key, keys, messages, mix, scan_range, text};
 use raftsim_kernel::{Duration, Ppm};
 use toml::de::DeTable;
 
@@ -30,7 +31,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     }
 
     /// An option that may be missing.
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&mut Reader, Place<'t, 's>) -> Read<T>,
@@ -45,7 +46,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     }
 
     /// An option that the grammar requires; that it is missing has been reported.
-    fn required<T>(
+    pub(super) fn required<T>(
         &mut self,
         key: &str,
         read: impl FnOnce(&mut Reader, Place<'t, 's>) -> Read<T>,
@@ -72,49 +73,19 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "clear" => self.reader.filters(value).map(Action::Clear),
             "campaign" => self.campaign(value),
             "name" => self.name(value),
+            "transfer" => self.transfer(value),
+            "change" => self.change(value),
+            "forget-leader" => Ok(Action::ForgetLeader { targets: self.reader.targets(value)? }),
+            "request-snapshot" => Ok(Action::RequestSnapshot { target: self.reader.store(value)? }),
+            "compact" => Ok(Action::Compact { targets: self.reader.targets(value)? }),
+            "clock" => self.clock(value),
             "expect" => self.expect(value).map(Action::Expect),
             verb => unreachable!("the grammar has a verb {verb} that nobody reads"),
         }
     }
 
-    fn within(&mut self) -> Read<Duration> {
+    pub(super) fn within(&mut self) -> Read<Duration> {
         Ok(self.optional("within", Reader::duration)?.unwrap_or(DEFAULT_WITHIN))
-    }
-
-    fn wait(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let Shape::Literal(word) = self.form.value else {
-            return self.reader.duration(value).map(Action::Sleep);
-        };
-        let within = self.within();
-        let condition = match word {
-            "leader" => Condition::Leader(self.leader()?),
-            "no-leader" => Condition::NoLeader,
-            "acked" => Condition::Acked { client: self.optional("client", Reader::small_count)? },
-            "load" => Condition::Load,
-            "applied" => Condition::Applied,
-            "replicas-equal" => Condition::ReplicasEqual,
-            "role" => {
-                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
-                Condition::Role { on: on?, is: is? }
-            }
-            "dropped" => {
-                let filter = self.required("filter", Reader::filter);
-                let count = self.required("count", Reader::count);
-                Condition::Acted { filter: filter?, count: count? }
-            }
-            gauge => {
-                let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
-                let on = self.optional("on", Reader::target);
-                let value = self.required("reaches", Reader::count);
-                Condition::Reaches { gauge, on: on?, value: value? }
-            }
-        };
-        Ok(Action::Wait { condition, within: within? })
-    }
-
-    fn leader(&mut self) -> Read<Leader> {
-        let (on, not) = (self.optional("on", Reader::target), self.optional("not", Reader::target));
-        Ok(Leader { on: on?, not: not? })
     }
 
     fn operate(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -154,7 +125,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         })
     }
 
-    fn answer(&mut self) -> Read<Option<Answer>> {
+    pub(super) fn answer(&mut self) -> Read<Option<Answer>> {
         let (is, absent) = (self.optional("is", text), self.optional("absent", Reader::flag));
         let (is, absent) = (is?.map(Answer::Is), absent?.map(|_| Answer::Absent));
         Ok(is.or(absent))
@@ -288,131 +259,37 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         Ok(Action::Name { target: target?, name: name? })
     }
 
-    fn expect(&mut self, value: Place<'t, 's>) -> Read<Expectation> {
-        let word = self.reader.text(value)?;
-        Ok(match word {
-            "leader" => Expectation::Leader(self.leader()?),
-            "no-leader" => Expectation::NoLeader,
-            "replicas-equal" => Expectation::ReplicasEqual,
-            "acked" => Expectation::Acked { client: self.optional("client", Reader::small_count)? },
-            "unacked" => Expectation::Unacked { client: self.optional("client", Reader::small_count)? },
-            "value" => {
-                let (key, answer) = (self.required("key", key), self.answer());
-                Expectation::Value { key: key?, answer: answer?.ok_or(Reported)? }
-            }
-            "role" => {
-                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
-                Expectation::Role { on: on?, is: is? }
-            }
-            "violation" => Expectation::Violation { of: self.required("of", Reader::word)? },
-            gauge => {
-                let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
-                let (on, compares) = (self.optional("on", Reader::target), self.compares());
-                Expectation::Gauge { gauge, on: on?, compares: compares? }
-            }
-        })
+    /// Whom an operator asks.
+    fn asked(&mut self) -> Read<Option<Target>> {
+        self.optional("via", Reader::store)
     }
 
-    fn compares(&mut self) -> Read<Compares> {
-        let is = self.optional("is", Reader::count)?.map(Compares::Is);
-        let reaches = self.optional("reaches", Reader::count)?.map(Compares::Reaches);
-        let below = self.optional("below", Reader::count)?.map(Compares::Below);
-        is.or(reaches).or(below).ok_or(Reported)
+    fn transfer(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (target, via) = (self.reader.store(value), self.asked());
+        let name = self.optional("as", Reader::binding);
+        Ok(Action::Transfer { target: target?, via: via?, name: name? })
     }
-}
 
-fn text(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
-    reader.text(place).map(str::to_owned)
-}
+    fn change(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (via, insist) = (self.asked(), self.insist());
+        let change = if let Shape::Members = self.form.value {
+            let (members, transition) =
+                (self.reader.members(value), self.optional("transition", Reader::word));
+            let ([add, learn, remove], transition) = (members?, transition?.unwrap_or(Transition::Auto));
+            MembershipChange::Members { add, learn, remove, transition }
+        } else {
+            MembershipChange::Leave
+        };
+        Ok(Action::Change { change, via: via?, insist: insist? })
+    }
 
-fn key(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
-    let text = reader.text(place)?;
-    if is_key(text) {
-        return Ok(text.to_owned());
+    fn insist(&mut self) -> Read<Insist> {
+        let (within, refused) = (self.within(), self.optional("refused", Reader::flag));
+        Ok(if refused?.is_some() { Insist::Refused } else { Insist::Within(within?) })
     }
-    let label =
-        if text.is_empty() { "expected a key, found nothing" } else { "expected one key, found a range" };
-    Err(reader.invalid(place, label))
-}
 
-/// One key, or a numbered range: the same prefix on both sides, then a number.
-fn keys(reader: &mut Reader, place: Place<'_, '_>) -> Read<Keys> {
-    let text = reader.text(place)?;
-    let Some((first, last)) = text.split_once("..") else {
-        return key(reader, place).map(Keys::One);
-    };
-    let (Some((prefix, first)), Some((last_prefix, last))) = (numbered(first), numbered(last)) else {
-        return Err(
-            reader.invalid(place, "expected a numbered range such as \"k1..k50\", without leading zeros")
-        );
-    };
-    if prefix != last_prefix {
-        let label = format!(
-            "expected the same text before both numbers, such as \"{prefix}{first}..{prefix}{last}\""
-        );
-        return Err(reader.invalid(place, label));
+    fn clock(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let (targets, drift) = (self.reader.targets(value), self.required("drift", Reader::drift));
+        Ok(Action::Clock { targets: targets?, drift: drift? })
     }
-    if first > last {
-        return Err(
-            reader.invalid(place, format!("expected a range from low to high: {last} is less than {first}"))
-        );
-    }
-    if last - first >= MAX_KEYS {
-        return Err(reader.invalid(place, format!("expected at most {MAX_KEYS} keys")));
-    }
-    Ok(Keys::Numbered { prefix: prefix.to_owned(), first, last })
-}
-
-/// Splits "k12" into "k" and 12; `None` if no number ends it, or one with a leading zero.
-fn numbered(text: &str) -> Option<(&str, u64)> {
-    let prefix = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    let digits = &text[prefix.len()..];
-    let canonical = digits == "0" || !digits.starts_with('0');
-    digits.parse().ok().filter(|_| canonical && !prefix.contains("..")).map(|number| (prefix, number))
-}
-
-fn scan_range(reader: &mut Reader, place: Place<'_, '_>) -> Read<ScanRange> {
-    let text = reader.text(place)?;
-    if text == "all" {
-        return Ok(ScanRange::All);
-    }
-    match text.split_once("..") {
-        Some((start, end)) if is_key(start) && is_key(end) => {
-            if start >= end {
-                return Err(reader.invalid(place, "expected the first key to be less than the second"));
-            }
-            Ok(ScanRange::Range { start: start.to_owned(), end: end.to_owned() })
-        }
-        _ => Err(reader.invalid(place, format!("expected {}", Shape::ScanRange.expected()))),
-    }
-}
-
-/// The given weights; those left out are zero.
-fn mix(reader: &mut Reader, place: Place<'_, '_>) -> Read<Mix> {
-    let errors = reader.errors();
-    let mut mix = Mix::ZERO;
-    reader.fields(place, &MIX, |reader, field| {
-        // A weight that cannot be read has been reported.
-        let Ok(weight) = reader.small_count(field) else { return };
-        match field.key {
-            "put" => mix.put = weight,
-            "get" => mix.get = weight,
-            "append" => mix.append = weight,
-            "delete" => mix.delete = weight,
-            "cas" => mix.cas = weight,
-            _ => mix.scan = weight,
-        }
-    })?;
-    if reader.errors() > errors {
-        return Err(Reported);
-    }
-    if mix == Mix::ZERO {
-        return Err(reader.invalid(place, "expected at least one weight above zero"));
-    }
-    Ok(mix)
-}
-
-fn messages(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<MessageKind>> {
-    let places = reader.one_or_more(place)?;
-    collect(places.into_iter().map(|element| reader.word(element)))
 }

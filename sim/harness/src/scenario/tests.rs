@@ -1,7 +1,7 @@
 //! What valid files mean, and that what the parser reads, the printer writes.
 
 use super::*;
-use raftsim_kernel::{Duration, Ppm, Time};
+use raftsim_kernel::{Drift, Duration, Ppm, Time};
 
 /// Parses a file that must be valid.
 #[track_caller]
@@ -12,7 +12,19 @@ fn valid(source: &str) -> Scenario {
 /// The action of the one step `step`, in a cluster of five.
 #[track_caller]
 fn action(step: &str) -> Action {
-    let source = format!("about = \"x\"\ncluster = {{ stores = 5 }}\nsteps = [\n  {step},\n]");
+    action_on(System::Raftstore, step)
+}
+
+/// The same on bare Raft.
+#[track_caller]
+fn raft_action(step: &str) -> Action {
+    action_on(System::Raft, step)
+}
+
+#[track_caller]
+fn action_on(system: System, step: &str) -> Action {
+    let top = format!("about = \"x\"\nsystem = \"{system}\"\ncluster = {{ stores = 5 }}");
+    let source = format!("{top}\nsteps = [\n  {step},\n]");
     let mut steps = valid(&source).steps;
     assert_eq!(steps.len(), 1);
     steps.remove(0).action
@@ -54,7 +66,7 @@ steps = [
 fn the_example_of_a_person_is_read() {
     let scenario = valid(LAGGING);
     assert_eq!(scenario.about, "A follower that fell behind catches up.");
-    assert_eq!(scenario.cluster, ClusterConfig { stores: 3 });
+    assert_eq!(scenario.cluster, ClusterConfig::of(3));
     assert_eq!(scenario.network.loss, Ppm::new(5_000).expect("below a million"));
     let lines: Vec<u32> = scenario.steps.iter().map(|step| step.line).collect();
     assert_eq!(lines, [5, 6, 7, 8, 9, 10, 11]);
@@ -169,6 +181,135 @@ fn a_given_mix_has_only_the_given_operations() {
     };
     assert_eq!(load.mix, Mix { cas: 1, ..Mix::ZERO });
     assert_eq!((load.clients, load.keys, load.ops), (4, 16, Some(100)));
+}
+
+#[test]
+fn the_examples_of_the_language_page_are_valid() {
+    let page = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//!"));
+    let page: Vec<&str> = page.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    let examples: Vec<String> = page
+        .split(|line| line.starts_with("```"))
+        .skip(1)
+        .step_by(2)
+        .map(|example| example.join("\n"))
+        .collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        assert!(!valid(&example).steps.is_empty());
+    }
+}
+
+#[test]
+fn the_members_at_the_start_are_all_or_those_given() {
+    let members = |cluster: &str| {
+        let source = format!("about = \"x\"\nsystem = \"raft\"\ncluster = {cluster}\nsteps = []");
+        let cluster = valid(&source).cluster;
+        (cluster.initial_voters(), cluster.initial_learners())
+    };
+    assert_eq!(members("{ stores = 3 }"), (vec![1, 2, 3], vec![]));
+    assert_eq!(members("{ stores = 4, learners = [2] }"), (vec![1, 3, 4], vec![2]));
+    assert_eq!(members("{ stores = 4, voters = [3, 1] }"), (vec![1, 3], vec![]));
+    assert_eq!(members("{ stores = 4, voters = [3], learners = [4, 2] }"), (vec![3], vec![2, 4]));
+}
+
+#[test]
+fn a_change_of_members_has_all_its_forms() {
+    let within = Insist::Within(DEFAULT_WITHIN);
+    let leave = MembershipChange::Leave;
+    assert_eq!(
+        raft_action("{ change = \"leave\", via = 2, refused = true }"),
+        Action::Change { change: leave, via: Some(Target::Store(2)), insist: Insist::Refused }
+    );
+    let add = MembershipChange::Members {
+        add: vec![Target::Store(4)],
+        learn: Vec::new(),
+        remove: Vec::new(),
+        transition: Transition::Auto,
+    };
+    assert_eq!(
+        raft_action("{ change = { add = 4 } }"),
+        Action::Change { change: add, via: None, insist: within }
+    );
+    let change = MembershipChange::Members {
+        add: vec![Target::Store(4), Target::Store(5)],
+        learn: vec![Target::Leader],
+        remove: vec![Target::Store(1)],
+        transition: Transition::Explicit,
+    };
+    let step = "{ change = { remove = 1, add = [4, 5], learn = \"leader\" }, transition = \"explicit\", within = \"1s\" }";
+    let insist = Insist::Within(Duration::secs(1));
+    assert_eq!(raft_action(step), Action::Change { change, via: None, insist });
+}
+
+#[test]
+fn configurations_are_waited_for_by_any_part() {
+    let members = |which: &str| match raft_action(&format!("{{ wait = \"members\", {which} }}")) {
+        Action::Wait { condition: Condition::Members(members), .. } => members,
+        other => panic!("{other:?}"),
+    };
+    let none = Members::default();
+    assert_eq!(members("joint = false"), Members { joint: Some(false), ..none.clone() });
+    assert_eq!(members("learners = []"), Members { learners: Some(Vec::new()), ..none.clone() });
+    let voters = Some(vec![Target::Store(1), Target::Leader]);
+    assert_eq!(
+        members("voters = [1, \"leader\"], on = \"all\""),
+        Members { on: Some(Target::All), voters, ..none }
+    );
+}
+
+#[test]
+fn clocks_drift_both_ways() {
+    let drift = |text: &str| match action(&format!("{{ clock = \"all\", drift = \"{text}\" }}")) {
+        Action::Clock { drift, .. } => drift,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(Some(drift("5%")), Drift::new(50_000));
+    assert_eq!(Some(drift("-300ppm")), Drift::new(-300));
+    assert_eq!(drift("0%"), Drift::ZERO);
+}
+
+#[test]
+fn what_bounds_nothing_is_said_in_a_word() {
+    let source = "about = \"x\"\nraft  = { max-message-size = \"unbounded\", max-inflight-size = \"64KiB\" }\n\nsteps = []\n";
+    let scenario = valid(source);
+    assert_eq!(scenario.raft.max_message_size, Bytes::UNBOUNDED);
+    assert_eq!(scenario.raft.max_inflight_size, Bytes::new(64 << 10));
+    assert_eq!(scenario.raft.max_uncommitted_size, Bytes::UNBOUNDED);
+    assert_eq!(scenario.to_string(), source);
+}
+
+#[test]
+fn each_system_has_what_is_its_own() {
+    let file = |rest: &str| format!("about = \"x\"\n{rest}\n");
+    let bare = "bare = { log-limit = 5 }\nsteps = [{ compact = 1 }]";
+    assert_eq!(valid(&file(&format!("system = \"raft\"\n{bare}"))).bare.log_limit, 5);
+    let needs = ["`bare` needs `system = \"raft\"`", "`compact` needs `system = \"raft\"`"];
+    assert_eq!(errors(&file(bare)), needs);
+    assert_eq!(errors(&file(&format!("system = \"raftstore\"\n{bare}"))), needs);
+    let store = "raftstore = { kv-sync-interval = \"2s\" }\nsteps = []";
+    assert_eq!(valid(&file(store)).raftstore.kv_sync_interval, Duration::secs(2));
+    assert_eq!(
+        errors(&file(&format!("system = \"raft\"\n{store}"))),
+        ["`raftstore` needs `system = \"raftstore\"`"]
+    );
+}
+
+#[test]
+fn a_lease_leaves_time_for_itself() {
+    let file = |margin: u32, ticks: u32| {
+        let raft = format!(
+            "check-quorum = true, read-index = \"lease\", lease-margin = {margin}, election-ticks = {ticks}"
+        );
+        format!("about = \"x\"\nsystem = \"raft\"\nraft = {{ {raft} }}\nsteps = []")
+    };
+    assert_eq!(valid(&file(7, 10)).raft.lease_margin, 7);
+    assert_eq!(valid(&file(0, 3)).raft.lease_margin, 0);
+    for wrong in [file(8, 10), file(u32::MAX, u32::MAX)] {
+        assert_eq!(errors(&wrong), ["no time is left for a lease"]);
+    }
+    // Without a lease its margin does not matter.
+    let safe = file(8, 10).replace("lease\"", "safe\"");
+    assert_eq!(valid(&safe).raft.lease_margin, 8);
 }
 
 #[test]

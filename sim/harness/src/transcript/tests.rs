@@ -6,6 +6,7 @@ use super::{HEAD, TAIL, story, trace};
 use crate::check::{ReplicaState, Role};
 use crate::node::Node;
 use crate::record::{Detail, Record};
+use crate::system::raftstore::Raftstore;
 
 const BOOTED: ReplicaState = ReplicaState {
     term: 0,
@@ -37,7 +38,8 @@ impl Made {
         let slot = &mut self.states[store as usize - 1];
         let mut now = slot.unwrap_or(BOOTED);
         change(&mut now);
-        self.record.state(millis(at), NodeId(store - 1), 1, slot.as_ref(), &now);
+        let leader = (now.leader > 0).then_some(now.leader);
+        self.record.state(millis(at), NodeId(store - 1), slot.as_ref(), &now, leader);
         *slot = Some(now);
     }
 
@@ -49,7 +51,7 @@ impl Made {
         self.change(at, store, |s| s.commit = index);
     }
 
-    fn cause(&mut self, at: u64, store: u32, cause: &Cause<'_, Node>) {
+    fn cause(&mut self, at: u64, store: u32, cause: &Cause<'_, Node<Raftstore>>) {
         self.record.cause(millis(at), NodeId(store - 1), cause);
         if matches!(cause, Cause::Crash { .. }) {
             self.states[store as usize - 1] = None;
@@ -63,9 +65,9 @@ impl Made {
         self.role(150, 1, Role::Candidate, 1, 0);
         self.role(153, 3, Role::Follower, 1, 0);
         self.role(154, 2, Role::Follower, 1, 0);
-        self.role(157, 1, Role::Leader, 1, 101);
-        self.role(160, 2, Role::Follower, 1, 101);
-        self.role(163, 3, Role::Follower, 1, 101);
+        self.role(157, 1, Role::Leader, 1, 1);
+        self.role(160, 2, Role::Follower, 1, 1);
+        self.role(163, 3, Role::Follower, 1, 1);
     }
 }
 
@@ -145,7 +147,7 @@ fn candidacies_of_one_store_are_one_row() {
     let mut made = Made::new(Detail::Story);
     made.elect();
     (2..40).for_each(|term| made.role(term * 200, 3, Role::Candidate, term, 0));
-    made.role(9_000, 3, Role::Follower, 40, 102);
+    made.role(9_000, 3, Role::Follower, 40, 2);
     let text = story(&made.record);
     assert!(text.contains("candidate t2..t39\n"), "{text}");
     assert!(text.contains("follower t40 of 2\n"), "{text}");
@@ -155,8 +157,8 @@ fn candidacies_of_one_store_are_one_row() {
 #[test]
 fn two_leaders_of_one_term_have_a_row_each() {
     let mut made = Made::new(Detail::Story);
-    made.role(10, 1, Role::Leader, 2, 101);
-    made.role(10, 2, Role::Leader, 2, 102);
+    made.role(10, 1, Role::Leader, 2, 1);
+    made.role(10, 2, Role::Leader, 2, 2);
     assert_eq!(story(&made.record).matches("LEADER t2\n").count(), 2);
 }
 
@@ -164,8 +166,8 @@ fn two_leaders_of_one_term_have_a_row_each() {
 fn a_long_stretch_is_cut_in_the_middle() {
     let mut made = Made::new(Detail::Story);
     for term in 1..=500 {
-        made.role(term * 100, 1, Role::Leader, 2 * term, 101);
-        made.role(term * 100 + 80, 2, Role::Leader, 2 * term + 1, 102);
+        made.role(term * 100, 1, Role::Leader, 2 * term, 1);
+        made.role(term * 100 + 80, 2, Role::Leader, 2 * term + 1, 2);
     }
     let text = story(&made.record);
     assert_eq!(text.lines().count(), 1 + HEAD + 1 + TAIL, "{text}");

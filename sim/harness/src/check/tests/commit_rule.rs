@@ -98,9 +98,15 @@ fn a_restart_commits_what_no_leader_did() {
     replicated.commits(2, 8).breaks(Check::CommitRule, "no leader has committed more than 7");
 }
 
+/// Of a replica that counts other voters these tests do not ask how it came to do so.
+fn leader_of_changing_voters(size: u64) -> Cluster {
+    Cluster::judged_by(Checks::default().without(Check::ConfChange), size).leads(1, 6).has(1, 6..=8, 6)
+}
+
 #[test]
 fn a_configuration_counts_from_when_it_is_applied() {
-    let three = leader(4).enters(2, 6).has(2, 6..=8, 6).applies_voters(1, &[1, 2, 3], 5);
+    let four = leader_of_changing_voters(4);
+    let three = four.enters(2, 6).has(2, 6..=8, 6).applies_voters(1, &[1, 2, 3], 5);
     // Entry 7 adds replica 4. Its commit is by the voters before it, what follows by those after it.
     let four = three.state(1, |state| state.commit = 6).applies_voters(1, &[1, 2, 3, 4], 7);
     four.clone().enters(4, 6).has(4, 6..=8, 6).commits(1, 8).holds();
@@ -109,7 +115,8 @@ fn a_configuration_counts_from_when_it_is_applied() {
 
 #[test]
 fn a_smaller_configuration_may_commit_more_in_the_same_event() {
-    let five = leader(5).enters(2, 6).has(2, 6..=8, 6).enters(3, 6).has(3, 6..=7, 6);
+    let five = leader_of_changing_voters(5);
+    let five = five.enters(2, 6).has(2, 6..=8, 6).enters(3, 6).has(3, 6..=7, 6);
     five.clone().applies_voters(1, &[1, 2], 8).holds();
     five.applies_voters(1, &[1, 2, 3, 4], 8).breaks(Check::CommitRule, "durable on 2 of 4");
 }
@@ -122,4 +129,65 @@ fn a_voter_that_compacted_or_installed_it_holds_it() {
     let installed = committed.enters(3, 6).starts_after(3, 8, 6).has(1, 9..=9, 6).writes(3, 9..=9, 6);
     installed.clone().syncs(3).commits(1, 9).holds();
     installed.commits(1, 9).breaks(Check::CommitRule, "durable on 1 of 3");
+}
+
+#[test]
+fn a_joint_configuration_needs_both_halves() {
+    let joint = leader_of_changing_voters(5).applies_joint(1, &[1, 4, 5], &[1, 2, 3], 5);
+    let outgoing = joint.clone().enters(2, 6).has(2, 6..=8, 6);
+    outgoing
+        .clone()
+        .commits(1, 8)
+        .breaks(Check::CommitRule, "durable on 1 of 3 voters of one half of 1 2 3 -> 1 4 5");
+    outgoing.enters(4, 6).has(4, 6..=8, 6).commits(1, 8).holds();
+    let incoming = joint.enters(4, 6).has(4, 6..=8, 6).enters(5, 6).has(5, 6..=8, 6);
+    incoming.commits(1, 8).breaks(Check::CommitRule, "durable on 1 of 3 voters of one half");
+}
+
+#[test]
+fn a_joint_configuration_may_be_entered_and_left_in_the_event_that_commits() {
+    let held = leader_of_changing_voters(5).enters(2, 6).has(2, 6..=8, 6);
+    held.clone()
+        .applies_joint(1, &[1, 4, 5], &[1, 2, 3], 7)
+        .breaks(Check::CommitRule, "on 1 of 3 voters of one half");
+    let three = held.applies_voters(1, &[1, 2, 3], 5);
+    // By the voters before it.
+    three.clone().applies_joint(1, &[1, 4, 5], &[1, 2, 3], 7).holds();
+    // By the voters after it, of which one half was missing.
+    let joint = three.applies_joint(1, &[1, 4, 5], &[1, 2, 3], 5).enters(4, 6).has(4, 6..=8, 6);
+    joint.enters(5, 6).has(5, 6..=8, 6).applies_voters(1, &[1, 4, 5], 8).holds();
+}
+
+#[test]
+fn voters_may_change_in_an_event_that_changes_nothing_else() {
+    let held = leader_of_changing_voters(3).enters(2, 6).has(2, 6..=8, 6);
+    held.applies_voters(1, &[1, 3], 5).commits(1, 8).breaks(Check::CommitRule, "durable on 1 of 2");
+}
+
+#[test]
+fn a_leader_commits_its_own_removal_and_steps_down_in_one_event() {
+    let step_down = |cluster: Cluster| {
+        let mut cluster = cluster;
+        cluster.machine(1).state.role = Role::Follower;
+        cluster.applies_voters(1, &[2, 3], 8)
+    };
+    let leader = leader_of_changing_voters(3);
+    step_down(leader.clone().enters(2, 6).has(2, 6..=8, 6)).holds();
+    step_down(leader).breaks(Check::CommitRule, "durable on 0 of 2");
+}
+
+#[test]
+fn a_snapshot_of_what_no_leader_committed() {
+    let replicated = leader(3).enters(2, 6).has(2, 6..=8, 6).commits(1, 7).enters(3, 6);
+    replicated.clone().starts_after(3, 7, 6).holds();
+    replicated.starts_after(3, 8, 6).breaks(Check::CommitRule, "no leader has committed more than 7");
+}
+
+#[test]
+fn a_snapshot_is_held_when_it_is_durable() {
+    // Entry 9 goes to a replica whose snapshot waits for its sync, and then with it.
+    let restored = leader(3).enters(2, 6).has(2, 6..=8, 6).commits(1, 8).enters(3, 6).starts_after(3, 8, 6);
+    let appended = restored.has(1, 9..=9, 6).writes(3, 9..=9, 6);
+    appended.clone().syncs_up_to(3, 2).commits(1, 9).breaks(Check::CommitRule, "durable on 1 of 3");
+    appended.syncs(3).commits(1, 9).holds();
 }

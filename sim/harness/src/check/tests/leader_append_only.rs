@@ -37,3 +37,12 @@ fn a_leader_compacts() {
     let committed = leader().syncs(1).enters(2, 6).has(2, 6..=8, 6).commits(1, 8);
     committed.starts_after(1, 7, 6).writes(1, 9..=9, 6).holds();
 }
+
+#[test]
+fn a_leader_takes_up_a_snapshot() {
+    let committed = leader().syncs(1).enters(2, 6).has(2, 6..=8, 6).commits(1, 8);
+    committed.clone().starts_after(1, 9, 6).breaks(Check::LeaderAppendOnly, "by a snapshot up to index 9");
+    let later =
+        committed.leads(2, 7).has(2, 9..=9, 7).enters(1, 7).enters(3, 7).has(3, 6..=8, 6).has(3, 9..=9, 7);
+    later.commits(2, 9).starts_after(1, 9, 7).holds();
+}

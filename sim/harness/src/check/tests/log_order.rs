@@ -9,14 +9,14 @@ fn a_log_grows_and_is_cut() {
 fn a_gap() {
     let mut cluster = Cluster::of(1).leads(1, 6);
     cluster.machine(1).state.last = 7;
-    let entry = LogEntry { index: 7, term: 6, digest: 0 };
+    let entry = LogEntry { index: 7, term: 6, digest: 0, conf_change: false };
     cluster.event(1, &[DiskWrite::Entry(entry)]).breaks(Check::LogOrder, "index 7");
 }
 
 #[test]
 fn an_entry_before_the_start_of_the_log() {
     let cluster = Cluster::of(1).leads(1, 6);
-    let entry = LogEntry { index: 5, term: 6, digest: 0 };
+    let entry = LogEntry { index: 5, term: 6, digest: 0, conf_change: false };
     cluster.event(1, &[DiskWrite::Entry(entry)]).breaks(Check::LogOrder, "index 5");
 }
 
@@ -66,4 +66,14 @@ fn a_log_starts_after_a_snapshot() {
     let diverged = leader.enters(3, 6).has(3, 6..=12, 5).starts_after(3, 9, 6);
     far_behind.holds();
     diverged.writes(3, 10..=10, 6).syncs(3).crashes(3).boots(3).holds();
+}
+
+#[test]
+fn what_is_applied_need_not_be_durable_here_but_must_be_there() {
+    let leader = Cluster::of(3).leads(1, 6).has(1, 6..=9, 6).enters(2, 6).has(2, 6..=9, 6).commits(1, 9);
+    let ahead = leader.enters(3, 6).writes(3, 6..=8, 6).commits(3, 8);
+    ahead.clone().holds();
+    // A crash takes entries and effects together.
+    ahead.clone().crashes(3).boots(3).writes(3, 6..=9, 6).commits(3, 9).holds();
+    ahead.state(3, |state| (state.commit, state.applied) = (9, 9)).breaks(Check::LogOrder, "5, 9, 9, 8");
 }

@@ -5,6 +5,7 @@
 //! does. A story that goes wrong goes wrong at its last event: until then all checks hold.
 
 mod commit_rule;
+mod conf_change;
 mod election_safety;
 mod leader_append_only;
 mod leader_completeness;
@@ -30,6 +31,8 @@ const START: (u64, u64) = (5, 5);
 struct Machine {
     state: ReplicaState,
     voters: Vec<u64>,
+    /// The voters that a joint configuration comes from.
+    outgoing: Vec<u64>,
     /// Number of the last write.
     written: u64,
     visible: OnDisk,
@@ -50,6 +53,16 @@ struct Cluster {
 impl Cluster {
     /// Replicas 1 to `size`, up.
     fn of(size: u64) -> Cluster {
+        Cluster::judged_by(Checks::default(), size)
+    }
+
+    /// Replicas 1 to `size`, up, and not all checks.
+    fn judged_by(checks: Checks, size: u64) -> Cluster {
+        Cluster::with_voters(checks, size, (1..=size).collect())
+    }
+
+    /// Replicas 1 to `size`, up, of which these are voters.
+    fn with_voters(checks: Checks, size: u64, voters: Vec<u64>) -> Cluster {
         let log = LogTerms::starting_after(START.0, START.1);
         let disk = OnDisk { hard: HardState { term: START.1, vote: 0 }, log, applied: START.0 };
         let state = ReplicaState {
@@ -64,13 +77,14 @@ impl Cluster {
         };
         let machine = Machine {
             state,
-            voters: (1..=size).collect(),
+            voters,
+            outgoing: Vec::new(),
             written: 0,
             visible: disk.clone(),
             durable: disk.clone(),
             pending: Vec::new(),
         };
-        let mut cluster = Cluster { checks: Checks::default(), machines: Vec::new(), actor: 1 };
+        let mut cluster = Cluster { checks, machines: Vec::new(), actor: 1 };
         for id in 1..=size {
             cluster.machines.push(machine.clone());
             cluster.facts(id).reset(disk.clone());
@@ -108,23 +122,29 @@ impl Cluster {
     // The log.
 
     /// Writes entries of one term, and syncs nothing. Equal places hold equal entries.
-    fn writes(mut self, id: u64, indices: RangeInclusive<u64>, term: u64) -> Cluster {
-        let entry = |index| LogEntry { index, term, digest: index << 32 | term };
-        let writes: Vec<DiskWrite> = indices.map(|index| DiskWrite::Entry(entry(index))).collect();
-        for write in &writes {
-            if let DiskWrite::Entry(entry) = write {
-                self.machine(id).visible.log.put(entry.index, term);
-            }
+    fn writes(self, id: u64, indices: RangeInclusive<u64>, term: u64) -> Cluster {
+        let entry = |index| LogEntry { index, term, digest: index << 32 | term, conf_change: false };
+        self.writes_entries(id, indices.map(entry))
+    }
+
+    /// Writes an entry with a membership change, and syncs nothing.
+    fn writes_change(self, id: u64, index: u64, term: u64) -> Cluster {
+        self.writes_entries(id, [LogEntry { index, term, digest: index << 32 | term, conf_change: true }])
+    }
+
+    fn writes_entries(mut self, id: u64, entries: impl IntoIterator<Item = LogEntry>) -> Cluster {
+        let mut writes = Vec::new();
+        for entry in entries {
+            self.machine(id).visible.log.put(entry.index, entry.term);
+            writes.push(DiskWrite::Entry(entry));
         }
         self.machine(id).state.last = self.machine(id).visible.log.last();
         self.event(id, &writes)
     }
 
     /// Writes an entry that says something else than [`writes`](Self::writes) would have it.
-    fn writes_something_else(mut self, id: u64, index: u64, term: u64) -> Cluster {
-        self.machine(id).visible.log.put(index, term);
-        self.machine(id).state.last = index;
-        self.event(id, &[DiskWrite::Entry(LogEntry { index, term, digest: 0 })])
+    fn writes_something_else(self, id: u64, index: u64, term: u64) -> Cluster {
+        self.writes_entries(id, [LogEntry { index, term, digest: 0, conf_change: false }])
     }
 
     /// Has entries, durably.
@@ -142,20 +162,21 @@ impl Cluster {
     }
 
     /// Its log starts after `index` now, where the term is `term`: by compaction, or by a snapshot if it
-    /// has no such entry. What it had before is removed.
+    /// has no such entry. What it had before is removed, and nothing synced.
     fn starts_after(mut self, id: u64, index: u64, term: u64) -> Cluster {
         let machine = self.machine(id);
-        let removed = machine.state.truncated + 1..=index;
+        let had = machine.visible.log.clone();
         machine.visible.log.start_after(index, term);
+        let removed = had.truncated() + 1..=had.last();
+        let removed = removed.filter(|at| *at <= index || *at > machine.visible.log.last());
         machine.visible.applied = machine.visible.applied.max(index);
         let state = &mut machine.state;
         state.truncated = index;
         state.last = machine.visible.log.last();
         state.commit = state.commit.max(index);
         state.applied = state.applied.max(index);
-        let removed = removed.map(DiskWrite::Remove);
-        let writes: Vec<DiskWrite> =
-            std::iter::once(DiskWrite::Start { index, term }).chain(removed).collect();
+        let mut writes = vec![DiskWrite::Start { index, term }];
+        writes.extend(removed.map(DiskWrite::Remove));
         self.event(id, &writes)
     }
 
@@ -190,8 +211,14 @@ impl Cluster {
     }
 
     /// It counts other voters, and has committed up to `index`, after the same event.
-    fn applies_voters(mut self, id: u64, voters: &[u64], index: u64) -> Cluster {
-        self.machine(id).voters = voters.to_vec();
+    fn applies_voters(self, id: u64, voters: &[u64], index: u64) -> Cluster {
+        self.applies_joint(id, voters, &[], index)
+    }
+
+    /// It counts both halves of a joint configuration, and has committed up to `index`, after the same event.
+    fn applies_joint(mut self, id: u64, incoming: &[u64], outgoing: &[u64], index: u64) -> Cluster {
+        self.machine(id).voters = incoming.to_vec();
+        self.machine(id).outgoing = outgoing.to_vec();
         self.commits(id, index)
     }
 
@@ -204,20 +231,21 @@ impl Cluster {
     }
 
     /// Sends a message that waited since `term`.
-    fn sends_of_term(mut self, id: u64, term: u64, kind: MessageType, to: u64, index: u64) -> Cluster {
-        self.act(id);
-        let message = Message { msg_type: kind as i32, from: id, to, term, index, ..Message::default() };
-        self.facts(id).sent(&message);
-        self
+    fn sends_of_term(self, id: u64, term: u64, kind: MessageType, to: u64, index: u64) -> Cluster {
+        let msg_type = kind as i32;
+        self.sends_message(Message { msg_type, from: id, to, term, index, ..Message::default() })
     }
 
     /// Refuses what it was asked, in its term.
-    fn refuses(mut self, id: u64, kind: MessageType, to: u64) -> Cluster {
-        self.act(id);
-        let term = self.machine(id).state.term;
-        let reject = true;
-        let message = Message { msg_type: kind as i32, from: id, to, term, reject, ..Message::default() };
-        self.facts(id).sent(&message);
+    fn refuses(self, id: u64, kind: MessageType, to: u64) -> Cluster {
+        let term = self.machines[id as usize - 1].state.term;
+        let msg_type = kind as i32;
+        self.sends_message(Message { msg_type, from: id, to, term, reject: true, ..Message::default() })
+    }
+
+    fn sends_message(mut self, message: Message) -> Cluster {
+        self.act(message.from);
+        self.facts(message.from).sent(&message);
         self
     }
 
@@ -305,12 +333,12 @@ impl Cluster {
             machine.written += 1;
             machine.pending.push((machine.written, machine.visible.clone()));
         }
-        let (state, voters, written) = (machine.state, machine.voters.clone(), machine.written);
+        let Machine { state, voters, outgoing, written, .. } = machine.clone();
         let mut facts = self.facts(id);
         for write in batch {
             facts.wrote(written, *write, &state);
         }
-        facts.state(&state, &voters);
+        facts.state(&state, Voters { incoming: &voters, outgoing: &outgoing });
         self
     }
 }

@@ -52,3 +52,13 @@ fn a_restart_forgets_what_its_disk_has_applied() {
     cluster.clone().boots(1).holds();
     cluster.state(1, |state| state.applied = 7).breaks(Check::Monotone, "the effects of 8");
 }
+
+#[test]
+fn applied_jumps_to_a_snapshot_and_falls_back_with_it() {
+    let cluster = Cluster::of(3).leads(1, 6).has(1, 6..=9, 6).enters(2, 6).has(2, 6..=9, 6).commits(1, 9);
+    let restored = cluster.enters(3, 6).has(3, 6..=7, 6).starts_after(3, 9, 6);
+    restored.clone().crashes(3).boots(3).holds();
+    let durable = restored.syncs(3).crashes(3);
+    durable.clone().boots(3).holds();
+    durable.state(3, |state| state.applied = 7).breaks(Check::LogOrder, "9, 7, 9, 9");
+}

@@ -8,7 +8,8 @@ fn a_violation_says_where_and_ends_the_judging() {
     let first = cluster.checks.violation().cloned().expect("two leaders");
     assert_eq!((first.time, first.store, first.region), (Time(1), Some(2), Some(1)));
     let state = ReplicaState { role: Role::Leader, ..cluster.machine(3).state };
-    cluster.facts(3).state(&ReplicaState { term: 6, ..state }, &[1, 2, 3]);
+    let voters = Voters { incoming: &[1, 2, 3], outgoing: &[] };
+    cluster.facts(3).state(&ReplicaState { term: 6, ..state }, voters);
     assert_eq!(cluster.checks.violation(), Some(&first));
 }
 
@@ -21,7 +22,7 @@ fn regions_are_judged_apart() {
         site.region = region;
         let mut facts = cluster.checks.at(site);
         facts.wrote(1, DiskWrite::Start { index: START.0, term: START.1 }, &state);
-        facts.state(&state, &[2]);
+        facts.state(&state, Voters { incoming: &[2], outgoing: &[] });
         assert_eq!(facts.last_state(), Some(&state));
     }
     assert_eq!(cluster.checks.violation(), None);
@@ -35,6 +36,14 @@ fn a_clone_has_a_future_of_its_own() {
     let cluster = Cluster::of(3).leads(1, 6);
     cluster.clone().leads(2, 6).breaks(Check::ElectionSafety, "term 6");
     cluster.leads(2, 7).holds();
+}
+
+#[test]
+fn a_check_that_is_left_out_says_nothing_and_hides_nothing() {
+    let checks = || Checks::default().without(Check::ElectionSafety);
+    let both = Cluster::judged_by(checks(), 3).leads(1, 6).leads(2, 6);
+    both.clone().holds();
+    both.state(2, |state| state.last = 9).breaks(Check::LogOrder, "ends at 9");
 }
 
 #[test]

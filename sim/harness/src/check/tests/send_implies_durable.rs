@@ -22,6 +22,22 @@ fn a_pre_vote_speaks_of_a_term_that_nobody_entered() {
 }
 
 #[test]
+fn a_pre_vote_is_no_vote() {
+    // Neither the candidate's own nor the voter's is on any disk.
+    let grant = Cluster::of(3).votes(2, 5, 3).sends_of_term(1, 6, MsgRequestPreVote, 2, 5);
+    grant.sends_of_term(2, 6, MsgRequestPreVoteResponse, 1, 0).holds();
+}
+
+#[test]
+fn a_refused_pre_vote_speaks_of_the_voters_own_term() {
+    let entered = Cluster::of(3).remembers(1, 6, 0);
+    entered.clone().syncs(1).refuses(1, MsgRequestPreVoteResponse, 2).holds();
+    entered
+        .refuses(1, MsgRequestPreVoteResponse, 2)
+        .breaks(Check::SendImpliesDurable, "only term 5 is durable");
+}
+
+#[test]
 fn a_message_without_a_term_promises_nothing() {
     Cluster::of(3).remembers(1, 6, 0).sends_of_term(1, 0, MsgPropose, 2, 0).holds();
 }
@@ -100,7 +116,7 @@ fn an_acknowledgement_may_leave_while_a_later_term_writes_over_it() {
         cluster.machine(2).visible.hard = HardState { term: 7, vote: 0 };
         cluster.machine(2).visible.log.put(6, 7);
         cluster.machine(2).state.last = 6;
-        let entry = DiskWrite::Entry(LogEntry { index: 6, term: 7, digest: 0 });
+        let entry = DiskWrite::Entry(LogEntry { index: 6, term: 7, digest: 0, conf_change: false });
         cluster.event(2, &[entry, DiskWrite::Hard(HardState { term: 7, vote: 0 })])
     };
     together.syncs_up_to(2, 2).sends_of_term(2, 6, MsgAppendResponse, 1, 7).holds();
@@ -128,8 +144,63 @@ fn a_refused_append_acknowledges_nothing() {
     Cluster::of(3).enters(2, 6).refuses(2, MsgAppendResponse, 1).holds();
 }
 
+/// What is committed up to 9, by replicas 1 and 2.
+fn committed() -> Cluster {
+    let cluster = Cluster::of(3).leads(1, 6).has(1, 6..=9, 6).enters(2, 6).has(2, 6..=9, 6);
+    cluster.commits(1, 9).enters(3, 6)
+}
+
 #[test]
 fn what_the_log_starts_after_is_acknowledged() {
-    let installed = Cluster::of(3).leads(1, 6).has(1, 6..=7, 6).enters(2, 6).has(2, 6..=7, 6).commits(1, 7);
-    installed.enters(3, 6).starts_after(3, 7, 6).sends(3, MsgAppendResponse, 1, 7).holds();
+    let compacted = committed().commits(2, 9).starts_after(2, 8, 6);
+    compacted.clone().sends(2, MsgAppendResponse, 1, 7).holds();
+    compacted.sends(2, MsgAppendResponse, 1, 9).holds();
+}
+
+#[test]
+fn a_snapshot_is_durable_before_it_is_acknowledged() {
+    let restored = committed().starts_after(3, 9, 6);
+    restored.clone().syncs(3).sends(3, MsgAppendResponse, 1, 9).holds();
+    restored.clone().sends(3, MsgAppendResponse, 1, 5).holds();
+    restored.sends(3, MsgAppendResponse, 1, 9).breaks(Check::SendImpliesDurable, "ends at 5");
+}
+
+#[test]
+fn a_snapshot_that_replaces_a_tail_is_durable_before_it_is_acknowledged() {
+    let restored = committed().has(3, 6..=12, 5).starts_after(3, 9, 6);
+    restored.clone().syncs(3).sends(3, MsgAppendResponse, 1, 9).holds();
+    restored
+        .clone()
+        .sends(3, MsgAppendResponse, 1, 9)
+        .breaks(Check::SendImpliesDurable, "still has an entry of term 5");
+    // What follows it comes after it.
+    let appended = restored.has(1, 10..=10, 6).writes(3, 10..=10, 6);
+    appended.clone().syncs(3).sends(3, MsgAppendResponse, 1, 10).holds();
+    appended.sends(3, MsgAppendResponse, 1, 10).breaks(Check::SendImpliesDurable, "index 10");
+}
+
+#[test]
+fn an_acknowledgement_may_leave_while_a_snapshot_covers_its_entries() {
+    let restored = committed().writes(3, 6..=7, 6).starts_after(3, 9, 6);
+    restored.clone().syncs_up_to(3, 2).sends(3, MsgAppendResponse, 1, 7).holds();
+    restored.sends(3, MsgAppendResponse, 1, 7).breaks(Check::SendImpliesDurable, "ends at 5");
+}
+
+#[test]
+fn a_snapshot_that_is_in_no_write_is_trusted() {
+    let mut cluster = committed().has(3, 6..=12, 5);
+    let machine = cluster.machine(3);
+    machine.visible.log.start_after(9, 6);
+    machine.durable.log = machine.visible.log.clone();
+    let state = ReplicaState { truncated: 9, commit: 9, applied: 9, last: 9, ..machine.state };
+    machine.state = state;
+    cluster.facts(3).wrote(0, DiskWrite::Start { index: 9, term: 6 }, &state);
+    cluster.event(3, &[]).sends(3, MsgAppendResponse, 1, 9).holds();
+}
+
+#[test]
+fn a_request_for_a_snapshot_acknowledges_the_log() {
+    let written = committed().writes(3, 6..=9, 6);
+    written.clone().syncs(3).sends(3, MsgRequestSnapshot, 1, 9).holds();
+    written.sends(3, MsgRequestSnapshot, 1, 9).breaks(Check::SendImpliesDurable, "acknowledges index 9");
 }

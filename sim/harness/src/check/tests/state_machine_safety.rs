@@ -56,3 +56,17 @@ fn what_is_committed_outlives_all_who_know_it() {
     let crashed = committed().crashes(1).crashes(2).boots(1).boots(2);
     crashed.enters(3, 7).has(3, 7..=8, 5).commits(3, 8).breaks(Check::StateMachineSafety, "commits index 6");
 }
+
+#[test]
+fn a_snapshot_may_reach_what_is_committed_here_and_not_less() {
+    // It is damaged here, and asked for a snapshot up to the end of its log.
+    let committed = committed().has(1, 9..=9, 6).has(2, 9..=9, 6).commits(1, 9).commits(2, 8);
+    committed.clone().starts_after(2, 9, 6).syncs(2).crashes(2).boots(2).holds();
+    let mut cluster = committed;
+    cluster.machine(2).visible.log = LogTerms::starting_after(7, 5);
+    let state = &mut cluster.machine(2).state;
+    (state.truncated, state.last) = (7, 7);
+    cluster
+        .event(2, &[DiskWrite::Start { index: 7, term: 5 }])
+        .breaks(Check::StateMachineSafety, "replaced its log by a snapshot up to 7");
+}

@@ -5,29 +5,22 @@
 
 use prost::Message as _;
 use raft_proto::raft_serverpb::{RaftApplyState, RaftLocalState};
-use raftsim_kernel::{Change, Disk, WriteSeq};
+use raftsim_kernel::{Change, Disk};
 use raftstore::keys::{self, Key};
 use twox_hash::XxHash3_64;
 
-use crate::check::{DiskWrite, HardState, LogEntry, LogTerms, OnDisk};
-use crate::store_node::{KV_DB, RAFT_DB};
-
-/// A change of the raft database.
-pub(super) struct RaftWrite {
-    pub(super) seq: WriteSeq,
-    pub(super) region: u64,
-    pub(super) write: DiskWrite,
-}
+use super::{KV_DB, RAFT_DB};
+use crate::system::{DiskWrite, HardState, LogEntry, LogTerms, LogWrite, OnDisk};
 
 /// What a change of the raft database means to the checks, if anything.
-pub(super) fn raft_write(change: &Change) -> Option<RaftWrite> {
+pub(super) fn log_write(change: &Change) -> Option<LogWrite> {
     let (region, write) = match (keys::decode(&change.key)?, &change.new) {
         (Key::RaftLog { region, index }, Some(value)) => (region, DiskWrite::Entry(entry(index, value)?)),
         (Key::RaftLog { region, index }, None) => (region, DiskWrite::Remove(index)),
         (Key::RaftState { region }, Some(value)) => (region, DiskWrite::Hard(hard_state(value)?)),
         _ => return None,
     };
-    Some(RaftWrite { seq: change.seq, region, write })
+    Some(LogWrite { region, write })
 }
 
 /// What a disk holds of a region's replica. What does not decode reads as nothing: the store refuses it on
@@ -53,9 +46,10 @@ pub(super) fn on_disk(disk: &Disk, region: u64) -> OnDisk {
 
 /// An `eraftpb.Entry`. Equal entries are written as equal bytes, so their hash is the entry's digest.
 fn entry(index: u64, value: &[u8]) -> Option<LogEntry> {
+    const ENTRY_TYPE: u64 = 1;
     const TERM: u64 = 2;
-    let [term] = numbers(value, [TERM])?;
-    Some(LogEntry { index, term, digest: XxHash3_64::oneshot(value) })
+    let [entry_type, term] = numbers(value, [ENTRY_TYPE, TERM])?;
+    Some(LogEntry { index, term, digest: XxHash3_64::oneshot(value), conf_change: entry_type != 0 })
 }
 
 /// The `eraftpb.HardState` in a `RaftLocalState`, which it begins with.
@@ -127,7 +121,7 @@ mod tests {
         fn an_entry_is_what_prost_wrote(kind in 0..3i32, term: u64, index: u64, data: Vec<u8>, other: Vec<u8>) {
             let written = eraftpb::Entry { entry_type: kind, term, index, data: data.clone().into() };
             let read = entry(index, &written.encode_to_vec()).expect("prost wrote it");
-            prop_assert_eq!((read.index, read.term), (index, term));
+            prop_assert_eq!((read.index, read.term, read.conf_change), (index, term, kind != 0));
             let changed = eraftpb::Entry { data: other.clone().into(), ..written };
             let changed = entry(index, &changed.encode_to_vec()).expect("prost wrote it");
             prop_assert_eq!(changed.digest == read.digest, data == other);

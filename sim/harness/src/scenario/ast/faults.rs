@@ -1,0 +1,75 @@
+//! What goes wrong between machines, and what takes it back.
+
+use super::{Endpoint, Latency, MessageKind};
+use raftsim_kernel::{Duration, Ppm};
+
+/// What `heal` takes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heal {
+    /// `"all"`: every partition and cut.
+    All,
+    /// Everything that separates these from anyone; never just [`Target::All`](super::Target::All).
+    Of(Vec<Endpoint>),
+    /// What keeps messages from passing in one direction.
+    Between {
+        /// Senders; not empty.
+        from: Vec<Endpoint>,
+        /// Receivers; not empty.
+        to: Vec<Endpoint>,
+    },
+}
+
+/// `network` as a step: what changes (at least one thing), and on which directed links.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkChange {
+    /// How long a message travels.
+    pub latency: Option<Latency>,
+    /// Share of messages that are lost.
+    pub loss: Option<Ppm>,
+    /// Share of messages that arrive twice.
+    pub duplicate: Option<Ppm>,
+    /// Share of messages that may overtake earlier ones of their link.
+    pub reorder: Option<Ppm>,
+    /// Senders; all where `None`.
+    pub from: Option<Vec<Endpoint>>,
+    /// Receivers; all where `None`.
+    pub to: Option<Vec<Endpoint>>,
+}
+
+/// A message filter. The first filter that picks a message, in the order of the steps, acts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// What it does with the messages it picks.
+    pub effect: Effect,
+    /// The kinds it picks; not empty.
+    pub messages: Vec<MessageKind>,
+    /// Senders; all where `None`.
+    pub from: Option<Vec<Endpoint>>,
+    /// Receivers; all where `None`.
+    pub to: Option<Vec<Endpoint>>,
+    /// How many matching messages it lets pass first.
+    pub skip: u64,
+    /// It acts on this many messages, then no more; positive. All where `None`.
+    pub count: Option<u64>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// What a filter does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// `drop`: the message is lost.
+    Drop,
+    /// `delay`: the message takes longer.
+    Delay {
+        /// By so much; positive.
+        by: Duration,
+    },
+    /// `hold`: the message waits until the filter is released or cleared.
+    Hold,
+    /// `duplicate`: the message arrives again.
+    Duplicate {
+        /// So many times more; positive.
+        times: u32,
+    },
+}

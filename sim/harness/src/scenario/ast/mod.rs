@@ -1,0 +1,252 @@
+//! What a scenario file says, as plain data: the input of the runner, the fuzzer, the shrinker and the printer.
+//!
+//! Only what makes sense can be built where types can see to it (an operation of a client has no `within`, a
+//! latency has exactly one shape); what they cannot see (names defined before use, store numbers that exist)
+//! [`parse`](super::parse()) checks. Two scenarios are equal when they describe the same run: source lines do not count.
+
+mod faults;
+mod looks;
+mod membership;
+mod operations;
+mod targets;
+
+pub use super::config::{
+    BareConfig, ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, RaftConfig, RaftstoreConfig,
+};
+pub use super::names::{
+    Check, Ending, Gauge, Keyword, Losing, MessageKind, ReadIndexMode, ReadPath, Role, System, Transition,
+};
+pub use super::units::{Bytes, Latency};
+pub use faults::{Effect, Filter, Heal, NetworkChange};
+pub use looks::{Answer, Compares, Condition, Expectation, Leader};
+pub use membership::{Insist, Members, MembershipChange};
+pub use operations::{Issuer, Keys, Load, Mix, Operate, Operation, ScanRange};
+pub use targets::{Endpoint, FilterRef, Target};
+
+use raftsim_kernel::{Drift, Duration, Time};
+
+/// How long a `wait` or an operation of the scenario may take where its step does not say: 30 seconds.
+pub const DEFAULT_WITHIN: Duration = Duration::secs(30);
+
+/// The most stores a cluster can have.
+pub const MAX_STORES: u64 = 31;
+
+/// Seeds have 63 bits, so that a TOML integer holds one.
+pub const MAX_SEED: u64 = i64::MAX as u64;
+
+/// One scenario: everything that determines a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// The story in one sentence; never empty.
+    pub about: String,
+    /// The seed of all random decisions, at most [`MAX_SEED`].
+    pub seed: u64,
+    /// What happens after the last step.
+    pub ending: Ending,
+    /// What the stores run. What belongs to another system is as by default.
+    pub system: System,
+    /// The shape of the cluster.
+    pub cluster: ClusterConfig,
+    /// The knobs of consensus.
+    pub raft: RaftConfig,
+    /// The knobs of the store.
+    pub raftstore: RaftstoreConfig,
+    /// The knobs of the bare-Raft system.
+    pub bare: BareConfig,
+    /// How links behave at the start.
+    pub network: NetworkConfig,
+    /// How disks behave at the start.
+    pub disk: DiskConfig,
+    /// How clients behave.
+    pub client: ClientConfig,
+    /// When a run counts as out of hand.
+    pub limits: Limits,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Scenario {
+    /// A scenario with defaults throughout and no steps.
+    pub fn new(about: impl Into<String>) -> Scenario {
+        Scenario {
+            about: about.into(),
+            seed: 0,
+            ending: Ending::Heal,
+            system: System::Raftstore,
+            cluster: ClusterConfig::default(),
+            raft: RaftConfig::default(),
+            raftstore: RaftstoreConfig::default(),
+            bare: BareConfig::default(),
+            network: NetworkConfig::default(),
+            disk: DiskConfig::default(),
+            client: ClientConfig::default(),
+            limits: Limits::default(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// When it starts, once the step before it has ended.
+    pub when: When,
+    /// What it does.
+    pub action: Action,
+    /// The line of the source where the step starts, from 1; 0 for a step that no file holds.
+    pub line: u32,
+}
+
+impl Step {
+    /// A step that starts at once and stands in no file.
+    #[must_use]
+    pub fn now(action: Action) -> Step {
+        Step { when: When::Now, action, line: 0 }
+    }
+
+    /// A step pinned to `time`, standing in no file.
+    #[must_use]
+    pub fn at(time: Time, action: Action) -> Step {
+        Step { when: When::At(time), action, line: 0 }
+    }
+}
+
+impl PartialEq for Step {
+    /// The line is where the step was read, not what it says.
+    fn eq(&self, other: &Step) -> bool {
+        self.when == other.when && self.action == other.action
+    }
+}
+
+/// When a step starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// As soon as the step before it has ended.
+    Now,
+    /// At this virtual time, or when the step before it ends, whichever is later.
+    At(Time),
+    /// This long after the step before it has ended.
+    After(Duration),
+}
+
+/// What a step does: its verb with the verb's options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// `wait = "1s"`: let time pass.
+    Sleep(Duration),
+    /// `wait = CONDITION`: let time pass until the condition holds; a finding of the check `wait` if it does not in time.
+    Wait {
+        /// What must come to hold.
+        condition: Condition,
+        /// How long it may take.
+        within: Duration,
+    },
+    /// `put`, `append`, `delete`, `get`, `cas`, `scan`.
+    Operate(Operate),
+    /// `load`: clients in the background.
+    Load(Load),
+    /// `crash`: stores stop and lose what they hold in memory.
+    Crash {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// What their databases lose.
+        losing: Losing,
+        /// Name bound to the store; only with exactly one singular target.
+        name: Option<String>,
+    },
+    /// `restart`: stores start from their disks. Running ones shut down first, which makes what they wrote durable.
+    Restart {
+        /// Which stores.
+        targets: Vec<Target>,
+    },
+    /// `partition`: messages pass within a group only; stores in no group are one further group. Replaces whatever
+    /// cut stores from each other before.
+    Partition {
+        /// The groups; none is empty.
+        groups: Vec<Vec<Endpoint>>,
+        /// Name bound to the store; only where the groups name exactly one singular target in all.
+        name: Option<String>,
+    },
+    /// `isolate`: each of the stores is cut off from all other stores.
+    Isolate {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// Whether they are cut off from the clients too.
+        clients: bool,
+        /// Name bound to the store; only with exactly one singular target.
+        name: Option<String>,
+    },
+    /// `cut`: nothing passes from some to others; the way back stays.
+    Cut {
+        /// Senders; not empty.
+        from: Vec<Endpoint>,
+        /// Receivers; not empty.
+        to: Vec<Endpoint>,
+    },
+    /// `heal`: takes back what `partition`, `isolate` and `cut` have done.
+    Heal(Heal),
+    /// `network`: changes how links behave.
+    Network(NetworkChange),
+    /// `drop`, `delay`, `hold`, `duplicate`.
+    Filter(Filter),
+    /// `release`: lets the messages held by a filter go and removes it.
+    Release(FilterRef),
+    /// `clear`: removes filters of any effect; messages they hold go.
+    Clear(FilterRef),
+    /// `campaign`: an operator makes a store start an election now.
+    Campaign {
+        /// Which store; singular.
+        target: Target,
+        /// Name bound to the store.
+        name: Option<String>,
+    },
+    /// `transfer`: an operator asks for a store to become the leader.
+    Transfer {
+        /// Which store; singular.
+        target: Target,
+        /// Whom the operator asks, singular; the leader where `None`.
+        via: Option<Target>,
+        /// Name bound to the store that is to lead.
+        name: Option<String>,
+    },
+    /// `change`: an operator asks for other members. The step ends when that is proposed, not when it is applied.
+    Change {
+        /// What is asked for.
+        change: MembershipChange,
+        /// Whom the operator asks, singular; the leader of the moment where `None`.
+        via: Option<Target>,
+        /// How hard the operator tries.
+        insist: Insist,
+    },
+    /// `forget-leader`: followers act as if they had no leader, until they hear of one again.
+    ForgetLeader {
+        /// Which stores.
+        targets: Vec<Target>,
+    },
+    /// `request-snapshot`: a store asks its leader for a snapshot, as one does whose state machine is damaged.
+    RequestSnapshot {
+        /// Which store; singular.
+        target: Target,
+    },
+    /// `compact`: stores take a snapshot of their state machines now and drop the log before it.
+    Compact {
+        /// Which stores.
+        targets: Vec<Target>,
+    },
+    /// `clock`: from now on the clocks of stores run faster or slower than time.
+    Clock {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// How much faster; slower where negative. Zero heals.
+        drift: Drift,
+    },
+    /// `name`: binds a name and does nothing else.
+    Name {
+        /// Which store; singular.
+        target: Target,
+        /// The name.
+        name: String,
+    },
+    /// `expect`: asserts now; a finding of the check `expectation` where it does not hold.
+    Expect(Expectation),
+}

@@ -1,0 +1,103 @@
+//! What no field of the configuration can see by itself: how they fit each other, and the cluster.
+
+use super::ast::{ClusterConfig, RaftConfig, ReadIndexMode};
+use super::config::Section;
+use super::diagnostic::Diagnostic;
+use super::grammar::Shape;
+use super::reader::{Node, Place, Reader, found};
+use toml::de::{DeTable, DeValue};
+
+/// The value of a field, where the file gives it.
+fn given<'t, 's, S: Section>(file: &'t DeTable<'s>, key: &str) -> Option<&'t Node<'s>> {
+    match file.get(S::KEY).map(Node::get_ref) {
+        Some(DeValue::Table(section)) => section.get(key),
+        _ => None,
+    }
+}
+
+/// The members of the group at the start: stores that exist, each once, and one that votes.
+pub(super) fn members(reader: &mut Reader, file: &DeTable<'_>, cluster: &ClusterConfig) {
+    let mut seen = Vec::new();
+    for key in ["voters", "learners"] {
+        let Some(node) = given::<ClusterConfig>(file, key) else { continue };
+        let list = Place { key, node, shape: Shape::StoreNumbers };
+        for element in reader.elements(list, Shape::StoreNumber).unwrap_or_default() {
+            let Ok(store) = reader.store_number(element) else { continue };
+            match seen.iter().find(|(_, other)| *other == store) {
+                None => seen.push((key, store)),
+                Some((before, _)) if *before == key => {
+                    reader.invalid(element, format!("expected each store once, found {store} again"));
+                }
+                Some(_) => {
+                    let message = format!("store {store} is a voter and a learner");
+                    let label = format!("it stands in `voters` too; expected {store} in one of the two only");
+                    reader.report(Diagnostic::new(element.node.span(), message, label));
+                }
+            }
+        }
+    }
+    if !cluster.initial_voters().is_empty() {
+        return;
+    }
+    let (key, why) = match cluster.voters {
+        Some(_) => ("voters", "found an empty array"),
+        None => ("learners", "every store is a learner"),
+    };
+    if let Some(node) = given::<ClusterConfig>(file, key) {
+        let label = format!("expected at least one store that votes; {why}");
+        reader.invalid(Place { key, node, shape: Shape::StoreNumbers }, label);
+    }
+}
+
+/// The knobs of consensus: a leader is heard from before it is given up, a lease is shorter than that, and each
+/// store has a priority or none.
+pub(super) fn raft(reader: &mut Reader, file: &DeTable<'_>, raft: &RaftConfig) {
+    heartbeats(reader, file, raft);
+    if raft.read_index == ReadIndexMode::Lease {
+        lease(reader, file, raft);
+    }
+    let priorities = raft.priorities.len();
+    if let (Some(stores), Some(node)) = (reader.stores, given::<RaftConfig>(file, "priorities"))
+        && priorities > 0
+        && priorities as u64 != stores
+    {
+        let place = Place { key: "priorities", node, shape: Shape::Integers };
+        let label = format!("expected {stores} integers, one for each store, found {priorities}");
+        reader.invalid(place, label);
+    }
+}
+
+fn heartbeats(reader: &mut Reader, file: &DeTable<'_>, raft: &RaftConfig) {
+    let (heartbeat, election) = (raft.heartbeat_ticks, raft.election_ticks);
+    let either = ["heartbeat-ticks", "election-ticks"].iter().find_map(|key| given::<RaftConfig>(file, key));
+    if let (true, Some(node)) = (heartbeat >= election, either) {
+        let label = format!("heartbeat-ticks is {heartbeat}, election-ticks is {election}");
+        let message = "`heartbeat-ticks` must be less than `election-ticks`";
+        reader.report(Diagnostic::new(node.span(), message, label));
+    }
+}
+
+/// A lease rests on voters that elect nobody else while they hear from the leader, for less than the time that
+/// they do so.
+fn lease(reader: &mut Reader, file: &DeTable<'_>, raft: &RaftConfig) {
+    let wanted = given::<RaftConfig>(file, "read-index");
+    if let (false, Some(node)) = (raft.check_quorum, wanted) {
+        let message = "`read-index = \"lease\"` needs `check-quorum = true`";
+        let label = match given::<RaftConfig>(file, "check-quorum") {
+            Some(node) => format!("check-quorum is {}", found(node.get_ref())),
+            None => "expected `check-quorum = true` in the same table".to_owned(),
+        };
+        let help = "without it voters elect another leader while the lease of the old one lasts";
+        reader.report(Diagnostic::new(node.span(), message, label).help(help));
+    }
+    let least = u64::from(raft.lease_margin) + u64::from(RaftConfig::LEASE_OVERHEAD);
+    let keys = ["lease-margin", "election-ticks", "read-index"];
+    let place = keys.iter().find_map(|key| given::<RaftConfig>(file, key));
+    if let (true, Some(node)) = (least > u64::from(raft.election_ticks), place) {
+        let (margin, election) = (raft.lease_margin, raft.election_ticks);
+        let label = format!("lease-margin is {margin}, election-ticks is {election}");
+        let help = format!("election-ticks must be at least lease-margin + {}", RaftConfig::LEASE_OVERHEAD);
+        let message = "no time is left for a lease";
+        reader.report(Diagnostic::new(node.span(), message, label).help(help));
+    }
+}
