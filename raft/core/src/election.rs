@@ -129,6 +129,11 @@ impl Raft {
         let committed = EntryId { term: message.log_term, index: message.commit };
         if message.reject && self.log.contains(committed) {
             self.log.commit_to(committed.index);
+            if self.has_unapplied_conf_change() {
+                // It might win by a configuration that is over.
+                self.become_follower(self.term, None);
+                return;
+            }
         }
         self.count_vote(message.from, !message.reject);
     }

@@ -143,6 +143,8 @@ fn perform(step: Step, log: &mut RaftLog, model: &mut Model) {
             model.persisted = model.persisted.max(to);
         }
         Step::Take { max_size } => {
+            // A batch hands out what is to be written first.
+            perform(Step::Write, log, model);
             let durable = if model.apply_unpersisted { u64::MAX } else { model.persisted };
             let until = if model.restoring { 0 } else { model.commit.min(durable) };
             let all =

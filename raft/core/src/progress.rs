@@ -186,20 +186,20 @@ impl Progress {
     pub(crate) fn on_sent(&mut self, count: u64, bytes: u64, commit: u64) {
         match &mut self.state {
             ProgressState::Probe { paused } => *paused = true,
-            ProgressState::Replicate(inflights) => {
-                if count > 0 {
-                    self.next += count;
-                    inflights.add(self.next - 1, bytes);
-                }
-                self.sent_commit = self.sent_commit.max(commit);
+            ProgressState::Replicate(inflights) if count > 0 => {
+                self.next += count;
+                inflights.add(self.next - 1, bytes);
             }
-            ProgressState::Snapshot { .. } => {}
+            ProgressState::Replicate(_) => {}
+            ProgressState::Snapshot { .. } => return,
         }
+        self.sent_commit = self.sent_commit.max(commit);
     }
 
     /// A snapshot at `index` was sent.
     pub(crate) fn on_snapshot_sent(&mut self, index: u64) {
         self.next = index.max(self.matched) + 1;
+        self.sent_commit = 0;
         self.state = ProgressState::Snapshot { pending: index };
         self.requested_snapshot = None;
     }
@@ -298,7 +298,6 @@ impl Progress {
 
     fn replicate(&mut self) {
         self.next = self.matched + 1;
-        self.sent_commit = 0;
         self.state = ProgressState::Replicate(Inflights::default());
     }
 }

@@ -4,7 +4,7 @@
 //! replication in `replication.rs`, and so on: a file a topic.
 //!
 //! Promise: whatever a replica that does not lead sends goes to `held`, to leave once its state is
-//! durable. A leader's messages may leave at once: its term was durable before its vote requests left, and
+//! durable; but for answers to heartbeats, which promise no more than a term. A leader's messages may leave at once: its term was durable before its vote requests left, and
 //! appends promise nothing about its own log (thesis 10.2.1).
 
 use crate::config::Config;
@@ -26,6 +26,8 @@ pub(crate) struct Raft {
     pub(crate) id: u64,
     pub(crate) config: Config,
     pub(crate) term: u64,
+    /// The term that a restart would begin with.
+    durable_term: u64,
     pub(crate) vote: Option<u64>,
     pub(crate) role: Role,
     pub(crate) leader: Option<u64>,
@@ -87,6 +89,7 @@ impl Raft {
         let mut raft = Raft {
             id: config.id,
             term: hard_state.term,
+            durable_term: hard_state.term,
             vote: Some(hard_state.vote).filter(|&vote| vote != 0),
             role: Role::Follower,
             leader: None,
@@ -297,6 +300,7 @@ impl Raft {
         let Some(write) = self.writes.complete(number) else {
             return;
         };
+        self.durable_term = write.term;
         self.log.persisted_to(write.last_index);
         match self.role {
             Role::Follower | Role::PreCandidate => {}
@@ -332,6 +336,13 @@ impl Raft {
             Role::Leader => &mut self.messages,
             Role::Follower | Role::PreCandidate | Role::Candidate => &mut self.held,
         }
+    }
+
+    /// Sends what promises nothing but the term, and so need not wait for entries on their way to the disk.
+    pub(crate) fn send_soon(&mut self, kind: MessageType, to: u64, message: Message) {
+        let message = Message { msg_type: kind as i32, to, from: self.id, term: self.term, ..message };
+        let outbox = if self.durable_term == self.term { &mut self.messages } else { self.outbox() };
+        outbox.push(message);
     }
 
     pub(crate) fn step(&mut self, message: Message) -> Result<(), Error> {

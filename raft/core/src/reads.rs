@@ -190,7 +190,8 @@ impl Raft {
         let now = self.now;
         let leased = self.config.lease_ticks().is_some();
         let reads = &mut self.leadership.reads;
-        if !reads.open {
+        // A leader that is a quorum alone has answered its round at once.
+        if !reads.open || reads.acked == reads.round {
             reads.round += 1;
             reads.open = true;
             if leased {

@@ -75,7 +75,8 @@ pub struct Ready {
     pub read_states: Vec<ReadState>,
     /// A peer misses entries that are truncated away here. Make a snapshot of the state machine, at any
     /// applied index, and hand it to [`on_snapshot`](crate::RawNode::on_snapshot) when it is done, or call
-    /// [`on_snapshot_failed`](crate::RawNode::on_snapshot_failed). Said once until one of them is called.
+    /// [`on_snapshot_failed`](crate::RawNode::on_snapshot_failed). Said once until one of them is called,
+    /// and again in another leadership; what was begun before will do.
     pub wants_snapshot: bool,
     /// May be sent at once.
     pub messages: Vec<Message>,

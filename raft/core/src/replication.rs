@@ -280,7 +280,8 @@ impl Raft {
     pub(crate) fn handle_heartbeat(&mut self, message: &Message) {
         self.log.commit_to(message.commit);
         let response = Message { context: message.context.clone(), ..Message::default() };
-        self.send(MessageType::MsgHeartbeatResponse, message.from, response);
+        // A disk that stalls must not make a leader look cut off.
+        self.send_soon(MessageType::MsgHeartbeatResponse, message.from, response);
     }
 
     pub(crate) fn handle_heartbeat_response(&mut self, message: &Message) {

@@ -181,14 +181,243 @@ fn a_follower_forwards_a_proposal_and_a_replica_without_leader_refuses_it() {
 }
 
 #[test]
-fn a_peer_behind_the_truncated_entry_gets_no_appends() {
+fn a_peer_behind_the_truncated_entry_makes_the_leader_want_a_snapshot() {
     let start = EntryId { term: 5, index: 5 };
     let mut leader = Setup::starting_at(1, &[1, 2, 3], start).build().into_role(Leader);
+    leader.makes_snapshots = false;
     let empty = Message { index: 5, reject: true, ..message(MsgAppendResponse, 2, 1, 6) };
-    assert!(leader.step(empty).is_empty());
+    assert_eq!((leader.step(empty), leader.wants_snapshot), (Vec::new(), true));
+    // It is sent no appends meanwhile.
     assert!(leader.step(message(MsgHeartbeatResponse, 2, 1, 6)).is_empty());
     assert_eq!(leader.raw.progress(2).unwrap().next(), 1);
     // The others are not held up by it.
     leader.step(Message { index: 6, ..message(MsgAppendResponse, 3, 1, 6) });
     assert_eq!(leader.raw.commit(), 6);
+}
+
+// The window.
+
+/// How many appends a proposal of so many bytes leads to.
+fn appends_of(leader: &mut Node, bytes: usize) -> Vec<Message> {
+    leader.raw.propose(vec![7; bytes].into()).unwrap();
+    of_kind(leader.work(), MsgAppend)
+}
+
+#[test]
+fn a_window_full_of_bytes_stops_appends_until_an_answer() {
+    let mut leader = leader_with(|config| config.max_inflight_bytes = 10);
+    let first = appends_of(&mut leader, 6);
+    // The one that crosses the bound still goes.
+    assert_eq!((first.len(), appends_of(&mut leader, 6).len()), (1, 1));
+    assert_eq!((appends_of(&mut leader, 1).len(), appends_of(&mut leader, 1).len()), (0, 0));
+    let sent = leader.step(accept(&first[0]));
+    assert_eq!(sent.iter().map(|append| append.entries.len()).sum::<usize>(), 2);
+    // 6 + 1 + 1 are on their way now.
+    assert_eq!((appends_of(&mut leader, 2).len(), appends_of(&mut leader, 0).len()), (1, 0));
+}
+
+#[test]
+fn an_old_answer_frees_no_place_in_the_window() {
+    let mut leader = leader_with(|config| config.max_inflight_messages = 3);
+    let sent: Vec<Message> = (0..3).flat_map(|_| appends_of(&mut leader, 1)).collect();
+    leader.step(accept(&sent[1]));
+    let more: Vec<usize> = (0..3).map(|_| appends_of(&mut leader, 1).len()).collect();
+    assert_eq!(more, [1, 1, 0]);
+    for old in &sent[..2] {
+        assert!(leader.step(accept(old)).is_empty());
+        assert!(appends_of(&mut leader, 1).is_empty());
+    }
+}
+
+#[test]
+fn with_a_full_window_each_answer_to_a_heartbeat_lets_one_empty_append_go() {
+    let mut leader = leader_with(|config| config.max_inflight_messages = 2);
+    for _ in 0..3 {
+        appends_of(&mut leader, 1);
+    }
+    for _ in 0..5 {
+        let sent = leader.step(message(MsgHeartbeatResponse, 2, 1, 1));
+        // After what was sent last, and it moves nothing.
+        let expected = Message { index: 3, log_term: 1, commit: 1, ..message(MsgAppend, 1, 2, 1) };
+        assert_eq!(sent, [expected]);
+        assert!(appends_of(&mut leader, 1).is_empty());
+    }
+}
+
+#[test]
+fn an_unreachable_peer_starts_again_from_what_it_has() {
+    let mut leader = leader_with(|_| ());
+    let lost = appends_of(&mut leader, 1);
+    assert_eq!(lost[0].index, 1);
+    leader.raw.report_unreachable(2);
+    let again = appends_of(&mut leader, 1);
+    assert_eq!((again.len(), again[0].index, again[0].entries.len()), (1, 1, 2));
+    assert!(appends_of(&mut leader, 1).is_empty(), "one probe at a time");
+    leader.step(accept(&again[0]));
+    assert!(leader.raw.progress(2).unwrap().is_replicating());
+}
+
+// Batching, and who hears of a commit.
+
+#[test]
+fn proposals_leave_together_one_append_a_peer() {
+    let mut leader = settled_leader(3);
+    for data in ["a", "b", "c"] {
+        leader.raw.propose(data.into()).unwrap();
+    }
+    let ready = leader.one_ready();
+    let batch = vec![entry(2, 1, "a"), entry(3, 1, "b"), entry(4, 1, "c")];
+    let append = |to| Message {
+        index: 1,
+        log_term: 1,
+        entries: batch.clone(),
+        commit: 1,
+        ..message(MsgAppend, 1, to, 1)
+    };
+    assert_eq!(ready.messages, [append(2), append(3)]);
+    assert!(!leader.raw.has_ready());
+}
+
+#[test]
+fn a_commit_is_told_once_and_together_with_entries_if_there_are_any() {
+    let mut leader = settled_leader(3);
+    let sent = propose(&mut leader, "x");
+    let told = leader.step(accept(&sent[0]));
+    assert_eq!(told.iter().map(|append| (append.to, append.commit)).collect::<Vec<_>>(), [(2, 2), (3, 2)]);
+    assert!(leader.step(accept(&sent[1])).is_empty(), "nothing new about 3");
+    assert!(told.iter().all(|append| leader.step(accept(append)).is_empty()));
+
+    let sent = propose(&mut leader, "y");
+    leader.raw.step(accept(&sent[0])).unwrap();
+    leader.raw.propose("z".into()).unwrap();
+    let told = leader.work();
+    let told: Vec<_> = told.iter().map(|append| (append.to, append.commit, append.entries.len())).collect();
+    assert_eq!(told, [(2, 3, 1), (3, 3, 1)]);
+}
+
+#[test]
+fn a_freed_window_tells_no_commit_that_is_told_already() {
+    let setup = Setup::new(1, &[1, 2, 3, 4, 5]).with(|config| config.max_inflight_messages = 1);
+    let (mut leader, appends) = elect(setup.build());
+    for append in &appends {
+        let told = leader.step(accept(append));
+        told.iter().for_each(|append| assert!(append.entries.is_empty()));
+    }
+    let sent = propose(&mut leader, "x");
+    assert_eq!(sent.len(), 4);
+    assert!(leader.step(accept(&sent[0])).is_empty(), "two of five have it");
+    // The next one commits it; for who answers later the window frees and there is something to tell.
+    let told: Vec<_> =
+        leader.step(accept(&sent[1])).iter().map(|append| (append.to, append.commit)).collect();
+    assert_eq!(told, [(2, 2), (3, 2)]);
+    assert_eq!(leader.step(accept(&sent[2])).len(), 1);
+}
+
+#[test]
+fn a_commit_that_got_lost_comes_with_a_heartbeat() {
+    let mut network = Network::new(3);
+    network.campaign(1);
+    network.node_mut(1).propose("x".into()).unwrap();
+    // The entry reaches both; the append that tells of the commit is lost.
+    for message in network.nodes.get_mut(&1).unwrap().work() {
+        let answers = network.nodes.get_mut(&message.to).unwrap().step(message);
+        answers.into_iter().for_each(|answer| network.node_mut(1).step(answer).unwrap());
+    }
+    assert_eq!(network.nodes.get_mut(&1).unwrap().work().len(), 2);
+    assert_eq!([1, 2, 3].map(|id| network.node(id).commit()), [2, 1, 1]);
+    network.ignore(MsgAppend);
+    network.beat(1);
+    assert_eq!([1, 2, 3].map(|id| network.node(id).commit()), [2, 2, 2]);
+}
+
+#[test]
+fn a_peer_hears_after_a_probe_what_was_committed_meanwhile() {
+    let (mut leader, appends) = elect(Node::new(1, &[1, 2, 3]));
+    leader.step(accept(&appends[0]));
+    assert_eq!(leader.raw.commit(), 1);
+    let told = leader.step(accept(&appends[1]));
+    assert_eq!(told, [Message { index: 1, log_term: 1, commit: 1, ..message(MsgAppend, 1, 3, 1) }]);
+}
+
+// Bounds on what is uncommitted.
+
+/// Leader 1 of two with this bound, its empty entry committed.
+fn bounded(max_uncommitted_size: u64) -> Node {
+    leader_with(|config| config.max_uncommitted_size = max_uncommitted_size)
+}
+
+fn take(leader: &mut Node, bytes: usize) -> Result<(), Error> {
+    leader.raw.propose(vec![7; bytes].into()).map(|_| ())
+}
+
+#[test]
+fn a_leader_that_cannot_commit_refuses_more_data() {
+    let mut leader = bounded(10);
+    assert_eq!((take(&mut leader, 6), take(&mut leader, 4)), (Ok(()), Ok(())));
+    assert_eq!(take(&mut leader, 1), Err(Error::TooMuchUncommitted));
+    assert_eq!(leader.raw.last().index, 3);
+    // What is empty passes.
+    assert_eq!(take(&mut leader, 0), Ok(()));
+    // A commit frees the bytes of its entries.
+    leader.work();
+    leader.step(Message { index: 2, ..message(MsgAppendResponse, 2, 1, 1) });
+    assert_eq!(take(&mut leader, 7), Err(Error::TooMuchUncommitted));
+    assert_eq!(take(&mut leader, 6), Ok(()));
+}
+
+#[test]
+fn one_proposal_is_taken_whatever_its_size() {
+    let mut leader = bounded(10);
+    assert_eq!(take(&mut leader, 100), Ok(()));
+    assert_eq!(take(&mut leader, 1), Err(Error::TooMuchUncommitted));
+    leader.work();
+    leader.step(Message { index: 2, ..message(MsgAppendResponse, 2, 1, 1) });
+    assert_eq!(take(&mut leader, 100), Ok(()));
+}
+
+#[test]
+fn the_entries_of_one_message_are_bounded_as_a_whole() {
+    let mut leader = bounded(10);
+    let proposal =
+        Message { entries: vec![entry(0, 0, "123456"), entry(0, 0, "1234")], ..message(MsgPropose, 2, 1, 0) };
+    assert_eq!(take(&mut leader, 1), Ok(()));
+    assert_eq!(leader.raw.step(proposal.clone()), Err(Error::TooMuchUncommitted));
+    assert_eq!(leader.raw.last().index, 2);
+    let mut leader = bounded(11);
+    assert_eq!((take(&mut leader, 1), leader.raw.step(proposal)), (Ok(()), Ok(())));
+}
+
+#[test]
+fn a_new_leadership_starts_with_nothing_uncommitted() {
+    let mut leader = bounded(10);
+    assert_eq!(take(&mut leader, 10), Ok(()));
+    leader.work();
+    leader.step(message(MsgHeartbeat, 2, 1, 2));
+    let (mut leader, appends) = elect(leader);
+    assert_eq!(take(&mut leader, 10), Ok(()));
+    assert_eq!(take(&mut leader, 1), Err(Error::TooMuchUncommitted));
+    // The entries of the term before were not counted, so their commit frees nothing.
+    leader.work();
+    leader.step(accept(&appends[0]));
+    assert_eq!((leader.raw.commit(), leader.raw.last().index), (3, 4));
+    assert_eq!(take(&mut leader, 1), Err(Error::TooMuchUncommitted));
+    leader.step(Message { index: 4, ..message(MsgAppendResponse, 2, 1, 3) });
+    assert_eq!((leader.raw.commit(), take(&mut leader, 10)), (4, Ok(())));
+}
+
+// Forwarding.
+
+#[test]
+fn a_proposal_is_passed_on_as_it_is_or_refused_if_so_configured() {
+    let proposal = Message { entries: vec![entry(0, 0, "x")], ..message(MsgPropose, 0, 0, 0) };
+    let mut node = Node::in_role(Follower, 3);
+    assert_eq!(node.step(proposal.clone()), [Message { from: 1, to: 2, ..proposal.clone() }]);
+    // One of somebody else keeps its sender.
+    let of_3 = Message { from: 3, to: 1, ..proposal.clone() };
+    assert_eq!(node.step(of_3.clone()), [Message { to: 2, ..of_3 }]);
+
+    let mut proud = Setup::new(1, &[1, 2, 3]).with(|config| config.forward_proposals = false).build();
+    proud.step(message(MsgHeartbeat, 2, 1, 1));
+    assert_eq!(proud.raw.step(proposal), Err(Error::NotLeader { leader: Some(2) }));
+    assert!(!proud.raw.has_ready());
 }

@@ -133,10 +133,10 @@ impl Peer {
     /// travels: replicas campaign and beat by their own time, and a proposal that comes in as a client's
     /// request is checked, and answered.
     pub(crate) fn on_raft_message(&mut self, to: metapb::Peer, from: metapb::Peer, message: Message) {
-        use MessageType::{MsgBeat, MsgHup, MsgPropose};
+        use MessageType::{MsgBeat, MsgHup, MsgPropose, MsgRequestSnapshot, MsgSnapshot};
         if to.id != self.meta.id
             || from.id != message.from
-            || matches!(message.msg_type(), MsgHup | MsgBeat | MsgPropose)
+            || matches!(message.msg_type(), MsgHup | MsgBeat | MsgPropose | MsgSnapshot | MsgRequestSnapshot)
         {
             return;
         }

@@ -102,7 +102,9 @@ impl From<RequestError> for errorpb::Error {
                 Some(Reason::NotLeader(errorpb::NotLeader { region_id, leader }))
             }
             // Either way the command is not in the log and will not be.
-            RequestError::StaleCommand | RequestError::Refused(_) => Some(Reason::StaleCommand(errorpb::StaleCommand {})),
+            RequestError::StaleCommand | RequestError::Refused(_) => {
+                Some(Reason::StaleCommand(errorpb::StaleCommand {}))
+            }
             RequestError::EpochNotMatch { region } => {
                 Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions: vec![*region] }))
             }

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use raftsim_harness::check::ReplicaState;
 use raftsim_harness::record::Detail;
 use raftsim_harness::report::{Finding, Report, StoreSummary, Verdict};
 use raftsim_harness::run::verify::Divergence;
@@ -83,19 +84,27 @@ fn write_finding(out: &mut dyn Write, file: &File, report: &Report, finding: &Fi
 
 fn write_stores(out: &mut dyn Write, stores: &[StoreSummary]) -> io::Result<()> {
     writeln!(out)?;
-    writeln!(out, "  {DIM}store  role       term  vote  commit  applied    last{DIM:#}")?;
+    let role = |state: &ReplicaState| match state.role {
+        Role::Leader => "LEADER".to_owned(),
+        other => other.to_string(),
+    };
+    let roles = stores.iter().filter_map(|store| store.state.as_ref()).map(|state| role(state).len());
+    let width = roles.max().unwrap_or(0).max("candidate".len());
+    writeln!(out, "  {DIM}store  {:<width$}  term  vote  commit  applied    last{DIM:#}", "role")?;
     for StoreSummary { store, state, vote, failure } in stores {
         match (failure, state) {
             (Some(failure), _) => writeln!(out, "  {store:<5}  {BAD}stopped{BAD:#}: {failure}")?,
             (None, None) => writeln!(out, "  {store:<5}  {BAD}down{BAD:#}")?,
             (None, Some(state)) => {
                 let vote = vote.map_or("-".to_owned(), |store| store.to_string());
-                let role =
-                    if state.role == Role::Leader { "LEADER".to_owned() } else { state.role.to_string() };
                 writeln!(
                     out,
-                    "  {store:<5}  {role:<9}  {:>4}  {vote:>4}  {:>6}  {:>7}  {:>6}",
-                    state.term, state.commit, state.applied, state.last
+                    "  {store:<5}  {:<width$}  {:>4}  {vote:>4}  {:>6}  {:>7}  {:>6}",
+                    role(state),
+                    state.term,
+                    state.commit,
+                    state.applied,
+                    state.last
                 )?;
             }
         }

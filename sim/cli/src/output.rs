@@ -87,7 +87,7 @@ fn paint_cells(line: &str, out: &mut dyn Write) -> io::Result<()> {
     for (number, cell) in line.split("  ").enumerate() {
         let style = match cell.trim_start() {
             text if text.starts_with("LEADER") => GOOD,
-            text if text.starts_with("candidate") => DOUBT,
+            text if text.starts_with("candidate") || text.starts_with("pre-candidate") => DOUBT,
             text if text.starts_with("down") => BAD,
             _ => Style::new(),
         };

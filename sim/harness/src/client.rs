@@ -8,6 +8,7 @@
 //! A job is done when an attempt succeeds; a client never gives up.
 
 use std::collections::VecDeque;
+use std::io::Write as _;
 
 use bytes::Bytes;
 use raftsim_kernel::{Context, Duration, Ppm, Stream, Time};
@@ -153,7 +154,11 @@ impl<C: Session> ClientNode<C> {
         &self.reports
     }
 
-    pub(crate) fn on_input<S: System<Session = C>>(&mut self, input: ClientInput, cx: &mut Context<'_, Wire<S>>) {
+    pub(crate) fn on_input<S: System<Session = C>>(
+        &mut self,
+        input: ClientInput,
+        cx: &mut Context<'_, Wire<S>>,
+    ) {
         self.reports.clear();
         match input {
             ClientInput::Submit(job) => self.jobs.push_back(job),
@@ -192,7 +197,12 @@ impl<C: Session> ClientNode<C> {
         self.proceed(cx);
     }
 
-    pub(crate) fn on_reply<S: System<Session = C>>(&mut self, id: u64, reply: &C::Reply, cx: &mut Context<'_, Wire<S>>) {
+    pub(crate) fn on_reply<S: System<Session = C>>(
+        &mut self,
+        id: u64,
+        reply: &C::Reply,
+        cx: &mut Context<'_, Wire<S>>,
+    ) {
         self.reports.clear();
         // A reply to an attempt that was given up says nothing that the history could use.
         if self.attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
@@ -322,9 +332,11 @@ impl Draw<'_> {
     }
 
     fn numbered(&self, number: u64) -> Bytes {
-        let mut value = format!("{}.{number};", self.client).into_bytes();
-        let length = usize::try_from(self.load.value_size.get()).unwrap_or(usize::MAX).max(value.len());
-        value.resize(length, b'.');
+        let length = usize::try_from(self.load.value_size.get()).unwrap_or(usize::MAX);
+        // Nobody asks for values that large, and a short one has room for its numbers.
+        let mut value = Vec::with_capacity(length.clamp(16, 1 << 20));
+        let _ = write!(value, "{}.{number};", self.client);
+        value.resize(length.max(value.len()), b'.');
         value.into()
     }
 }

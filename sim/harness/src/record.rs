@@ -113,7 +113,7 @@ impl Record {
         if node < self.stores { Place::Store(node + 1) } else { Place::Client(node - self.stores) }
     }
 
-    fn push(&mut self, time: Time, place: Place, what: What) {
+    pub(crate) fn push(&mut self, time: Time, place: Place, what: What) {
         if let Detail::Last(limit) = self.detail
             && self.lines.len() >= limit
         {
@@ -148,7 +148,13 @@ impl Record {
     }
 
     /// What else of a replica is news: its membership, its snapshots.
-    pub(crate) fn replica<S: System>(&mut self, time: Time, node: NodeId, system: &S, view: &ReplicaView<'_>) {
+    pub(crate) fn replica<S: System>(
+        &mut self,
+        time: Time,
+        node: NodeId,
+        system: &S,
+        view: &ReplicaView<'_>,
+    ) {
         let place = self.place(node);
         let Some(known) = self.known.get_mut(node.0 as usize) else { return };
         let mut news = Vec::new();

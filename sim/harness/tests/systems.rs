@@ -168,7 +168,16 @@ fn reads_past_the_log_write_nothing() {
     // Index 5 is where logs start, 6 is the leader's first entry, 7 the put.
     clean(&raft(r#"bare = { reads = "index" }"#, &format!("{steps} is = 7 }},")), 5);
     let log = steps.replace("via = 1, ", "").replace("via = 2, ", "").replace("via = 3, ", "");
-    clean(&raft("", &format!("{{ wait = \"leader\" }}, {} reaches = 7 }}, {{ wait = \"commit\", reaches = 10 }},", log.replace("{ wait = \"leader\" },", ""))), 5);
+    clean(
+        &raft(
+            "",
+            &format!(
+                "{{ wait = \"leader\" }}, {} reaches = 7 }}, {{ wait = \"commit\", reaches = 10 }},",
+                log.replace("{ wait = \"leader\" },", "")
+            ),
+        ),
+        5,
+    );
 }
 
 #[test]
@@ -271,14 +280,21 @@ fn members_change_under_load_and_faults() {
 #[test]
 fn a_change_that_may_not_be_is_refused() {
     let settings = "cluster = { stores = 4, voters = [1, 2, 3] }";
-    clean(&raft(settings, r#"
+    clean(
+        &raft(
+            settings,
+            r#"
         { wait = "leader" },
         { change = { add = [4] }, transition = "explicit" },
         { wait = "members", joint = true },
         { change = { remove = [1] }, refused = true },
         { change = "leave" },
-        { wait = "members", voters = [1, 2, 3, 4], joint = false },"#), 5);
-    let accepted = r#"{ wait = "leader" }, { put = "k", value = "v" }, { change = { add = [4] }, refused = true },"#;
+        { wait = "members", voters = [1, 2, 3, 4], joint = false },"#,
+        ),
+        5,
+    );
+    let accepted =
+        r#"{ wait = "leader" }, { put = "k", value = "v" }, { change = { add = [4] }, refused = true },"#;
     fails(&raft(settings, accepted), Check::Expectation, "accepted");
     let too_late = r#"{ wait = "leader" }, { isolate = "leader" }, { change = "leave", within = "3s" },"#;
     fails(&raft(settings, too_late), Check::Wait, "not accepted in time");
@@ -328,4 +344,14 @@ fn clocks_may_drift_as_far_as_leases_allow() {
         raft = { check-quorum = true, pre-vote = true, read-index = "lease" }
         bare = { reads = "index" }"#;
     clean(&raft(settings, steps), 40);
+
+    // Beyond that a leader that is cut off, and whose clock is slow, serves what is old.
+    let far = steps.replace("10%", "60%");
+    let bold = settings.replace("\"lease\"", "\"lease\", lease-margin = 0");
+    let scenario = raft(&bold, &far);
+    let stale = (0..40).filter(|seed| {
+        let report = run(Arc::clone(&scenario), *seed, Options::default()).report;
+        matches!(report.verdict, Verdict::Finding(finding) if finding.check == Check::Linearizability)
+    });
+    assert!(stale.count() > 0, "no read was stale");
 }

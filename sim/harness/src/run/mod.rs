@@ -25,8 +25,7 @@ use crate::node::{Node, node_of};
 use crate::record::{Detail, Record};
 use crate::report::{Finding, Report, StoreSummary, Verdict};
 use crate::scenario::ast::{
-    self,
-    Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
+    self, Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
     Scenario, When,
 };
 use crate::system::bare::BareRaft;

@@ -98,7 +98,9 @@ impl Payload for Answer {
     fn digest(&self, hash: &mut TraceHasher) {
         match self {
             Answer::Done(Outcome::Done) => hash.word(1),
-            Answer::Done(Outcome::Value(value)) => digest(hash, 2, value.as_deref().unwrap_or(b"\0absent"), &[]),
+            Answer::Done(Outcome::Value(value)) => {
+                digest(hash, 2, value.as_deref().unwrap_or(b"\0absent"), &[])
+            }
             Answer::Done(Outcome::Cas { succeeded, previous }) => {
                 let previous = previous.as_deref().unwrap_or(b"\0absent");
                 digest(hash, 3 + u64::from(*succeeded), previous, &[]);

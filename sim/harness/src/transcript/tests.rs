@@ -5,7 +5,7 @@ use raftsim_kernel::{Cause, Duration, Loss, NodeId, Time};
 use super::{HEAD, TAIL, story, trace};
 use crate::check::{ReplicaState, Role};
 use crate::node::Node;
-use crate::record::{Detail, Record};
+use crate::record::{Detail, Place, Record, What};
 use crate::system::raftstore::Raftstore;
 
 const BOOTED: ReplicaState = ReplicaState {
@@ -113,6 +113,30 @@ fn an_election_a_crash_and_a_finding_read_top_to_bottom() {
 0.600s -- log-matching: at index 7
             one says t1
             one says t2
+"#
+        .trim_start_matches('\n'),
+    );
+}
+
+#[test]
+fn pre_votes_members_and_snapshots_are_news() {
+    let mut made = Made::new(Detail::Story);
+    (1..=3).for_each(|store| made.role(0, store, Role::Follower, 0, 0));
+    made.role(100, 1, Role::PreCandidate, 0, 0);
+    made.role(110, 1, Role::Candidate, 1, 0);
+    made.role(120, 1, Role::Leader, 1, 1);
+    made.record.push(millis(200), Place::Store(1), What::Members("members 1 2".to_owned()));
+    made.record.push(millis(210), Place::Store(2), What::Members("members 1 2".to_owned()));
+    made.record.push(millis(300), Place::Store(3), What::Snapshot(57));
+    assert_text(
+        &story(&made.record),
+        r#"
+  time  store 1           store 2      store 3
+0.100s  pre-candidate t0
+0.110s  candidate t1
+0.120s  LEADER t1
+0.200s  members 1 2       members 1 2
+0.300s                                 snapshot to 57
 "#
         .trim_start_matches('\n'),
     );

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `s` | the snapshot that the log follows, an `eraftpb.Snapshot` |
 //! | `h` | term, vote and commit, 8 bytes each |
-//! | `l`, index | an entry: its type in a byte, its term in 8, its data |
+//! | `l`, index | an entry: the commit when it was written and its term, 8 bytes each, its type in one, its data |
 //!
 //! Integers are big-endian, and a key has 9 bytes, so that entries stand in the order of their indexes.
 //!
@@ -14,7 +14,8 @@
 //! and the entries that it replaces are deleted in it. Before it is durable, a crash finds the older snapshot and those
 //! entries, and replays them to the same state. Nobody was promised anything in between.
 //!
-//! A new commit alone is not written: it is no promise, and the next write that somebody waits for carries it.
+//! A new commit alone is not written: it is no promise. The next entry carries it, so that `h` is written when the term or
+//! the vote changes, and not with every entry. A boot takes the highest commit that it finds.
 
 use ::raft::eraftpb::{Entry, EntryType, HardState, Snapshot, SnapshotMetadata};
 use ::raft::{EntryId, MemStorage};
@@ -34,7 +35,9 @@ const SNAPSHOT: Name = *b"s\0\0\0\0\0\0\0\0";
 const HARD_STATE: Name = *b"h\0\0\0\0\0\0\0\0";
 const LOG: u8 = b'l';
 /// The bytes of an entry before its data.
-const HEAD: usize = 9;
+const HEAD: usize = 17;
+/// Those of them that are about the replica and not the entry.
+const COMMIT: usize = 8;
 
 fn entry_name(index: u64) -> Name {
     let mut name = [LOG; 9];
@@ -76,10 +79,11 @@ impl Batch {
         self.ops.push((HARD_STATE, Value::Buffered(self.buffer.len())));
     }
 
-    pub(super) fn put_entry(&mut self, entry: &Entry) {
+    pub(super) fn put_entry(&mut self, entry: &Entry, commit: u64) {
+        self.buffer.put_u64(commit);
+        self.buffer.put_u64(entry.term);
         // Three types of entry there are.
         self.buffer.put_u8(u8::try_from(entry.entry_type).unwrap_or(u8::MAX));
-        self.buffer.put_u64(entry.term);
         self.buffer.put_slice(&entry.data);
         self.ops.push((entry_name(entry.index), Value::Buffered(self.buffer.len())));
     }
@@ -126,7 +130,9 @@ pub(super) fn read(disk: &Disk) -> Result<Stored, String> {
     let snapshot = read_snapshot(disk)?;
     let metadata = snapshot.as_ref().and_then(|snapshot| snapshot.metadata.clone()).unwrap_or_default();
     let SnapshotMetadata { conf_state, index, term } = metadata;
-    let hard = hard_state(disk).unwrap_or_default();
+    let mut hard = hard_state(disk).unwrap_or_default();
+    let commits = log(disk).filter_map(|(_, value)| number(value, 0));
+    hard.commit = commits.fold(hard.commit, u64::max);
     let mut raft = MemStorage::with_conf_state(conf_state.unwrap_or_default(), EntryId { term, index });
     raft.set_hard_state(hard);
     let entries = log(disk).enumerate().map(|(place, (name, value))| {
@@ -165,11 +171,10 @@ fn decode_entry(name: &[u8], value: &Bytes) -> Option<Entry> {
 
 /// Type and term of an entry.
 fn head(value: &[u8]) -> Option<(i32, u64)> {
-    let (&entry_type, rest) = value.split_first()?;
-    Some((entry_type.into(), u64::from_be_bytes(*rest.first_chunk()?)))
+    Some((i32::from(*value.get(HEAD - 1)?), number(value, 1)?))
 }
 
-/// What a change means to the checks. Equal entries are equal bytes, so their hash is the entry's digest.
+/// What a change means to the checks. Equal entries are equal bytes after the commit, so their hash is the entry's digest.
 pub(super) fn log_write(change: &Change) -> Option<DiskWrite> {
     if *change.key == HARD_STATE[..] {
         let value = change.new.as_ref()?;
@@ -179,7 +184,12 @@ pub(super) fn log_write(change: &Change) -> Option<DiskWrite> {
     let Some(value) = &change.new else { return Some(DiskWrite::Remove(index)) };
     let (entry_type, term) = head(value)?;
     let conf_change = entry_type != EntryType::EntryNormal as i32;
-    Some(DiskWrite::Entry(LogEntry { index, term, digest: XxHash3_64::oneshot(value), conf_change }))
+    Some(DiskWrite::Entry(LogEntry {
+        index,
+        term,
+        digest: XxHash3_64::oneshot(&value[COMMIT..]),
+        conf_change,
+    }))
 }
 
 /// What the disk holds, for the checks. What does not decode reads as nothing: the store refuses it on its own.
@@ -205,7 +215,7 @@ mod tests {
         let entry = |index, data: &'static [u8]| Entry { entry_type: 2, term: 7, index, data: data.into() };
         let entries = [entry(8, b"one"), entry(9, b"")];
         let mut batch = Batch::with_room(&entries);
-        entries.iter().for_each(|entry| batch.put_entry(entry));
+        entries.iter().for_each(|entry| batch.put_entry(entry, 8));
         batch.delete_entry(10);
         batch.put_hard_state(&HardState { term: 7, vote: 2, commit: 8 });
         let ops: Vec<_> = batch.into_ops().collect();

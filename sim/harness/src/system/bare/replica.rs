@@ -41,7 +41,7 @@ pub(super) struct Replica {
     /// The first index of the log on disk, and the last.
     first: u64,
     last: u64,
-    /// Term, vote and commit on disk, as written last.
+    /// Term, vote and commit as the disk has them.
     written: HardState,
     /// What waits for the disk, in the order of the writes.
     unsynced: VecDeque<Unsynced>,
@@ -230,7 +230,9 @@ impl Replica {
     /// Every write up to `up_to` is durable.
     #[inline]
     pub(super) fn on_synced(&mut self, up_to: WriteSeq, cx: &mut Cx<'_, '_>) {
-        while let Some(Unsynced { number, messages, .. }) = self.unsynced.pop_front_if(|write| write.seq <= up_to) {
+        while let Some(Unsynced { number, messages, .. }) =
+            self.unsynced.pop_front_if(|write| write.seq <= up_to)
+        {
             self.raw.on_persisted(number);
             self.send_all(messages, cx);
         }
@@ -306,16 +308,16 @@ impl Replica {
             self.last = index_of(snapshot);
             self.first = self.last + 1;
         }
+        let hard = self.raw.hard_state();
         for entry in &ready.entries {
-            batch.put_entry(entry);
+            batch.put_entry(entry, hard.commit);
         }
         if let Some(last) = ready.entries.last() {
             // What the log held past the last one can never commit any more.
             (last.index + 1..=self.last).for_each(|index| batch.delete_entry(index));
             self.last = last.index;
         }
-        let hard = self.raw.hard_state();
-        if hard != self.written {
+        if (hard.term, hard.vote) != (self.written.term, self.written.vote) || ready.snapshot.is_some() {
             batch.put_hard_state(&hard);
             self.written = hard;
         }
@@ -345,7 +347,8 @@ impl Replica {
                 self.apply_conf_change(&entry)?;
             } else if !entry.data.is_empty() {
                 // An empty one is what a new leader appends.
-                let outcome = self.machine.apply(entry.data).map_err(|error| format!("entry {}: {error}", id.index))?;
+                let outcome =
+                    self.machine.apply(entry.data).map_err(|error| format!("entry {}: {error}", id.index))?;
                 if let Some(request) = waiting {
                     cx.reply(request, Answer::Done(outcome));
                 }
@@ -384,8 +387,11 @@ impl Replica {
     /// The state machine as it is now.
     fn image(&self) -> Option<Image> {
         let index = self.raw.applied();
-        let metadata =
-            SnapshotMetadata { conf_state: Some(self.raw.conf_state()), index, term: self.raw.term_at(index)? };
+        let metadata = SnapshotMetadata {
+            conf_state: Some(self.raw.conf_state()),
+            index,
+            term: self.raw.term_at(index)?,
+        };
         Some(Image { metadata, machine: self.machine.clone() })
     }
 
@@ -425,7 +431,7 @@ impl Replica {
         let mut batch = Batch::default();
         batch.put_snapshot(&image.to_snapshot());
         (first..=index).for_each(|index| batch.delete_entry(index));
-        // The commit on disk must not be below where the log starts.
+        // The entries that told the commit may be gone.
         self.written = HardState { commit: self.raw.commit(), ..self.written };
         batch.put_hard_state(&self.written);
         cx.disk_mut().write(DB, batch.into_ops());

@@ -131,12 +131,7 @@ impl System for Raftstore {
         self.with(cx, |store, env, now| store.on_synced(env, now, db, up_to));
     }
 
-    fn on_operator(
-        &mut self,
-        region: u64,
-        command: &Operator,
-        cx: &mut Cx<'_, '_>,
-    ) -> Result<(), String> {
+    fn on_operator(&mut self, region: u64, command: &Operator, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         match command {
             Operator::Campaign => {
                 self.with(cx, |store, env, now| store.campaign(env, now, region));
