@@ -11,7 +11,9 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// This replica's id within its group. Never 0, which stands for "nobody" on the wire.
+    /// This replica's id within its group. Never 0, which stands for "nobody" on the wire. A replica that
+    /// lost its disk must come back under another one: messages for the old one may still be on their way, and
+    /// it gave promises that the new one does not know.
     pub id: u64,
     /// Lower bound of the election timeout. Each timeout is drawn anew from
     /// `election_ticks..2 * election_ticks`, so that ties between candidates do not repeat
@@ -72,7 +74,8 @@ pub enum ReadMode {
     Safe,
     /// No message at all while a lease holds (thesis 6.4.1): voters that answered a heartbeat ignore
     /// candidates for `election_ticks`. Otherwise as [`Safe`](ReadMode::Safe). Depends on clocks that run
-    /// at similar rates, and needs [`check_quorum`](Config::check_quorum).
+    /// at similar rates, and needs [`check_quorum`](Config::check_quorum); and all replicas of the group must be
+    /// configured so, with the same `election_ticks`, because it is the others who keep the promise.
     ///
     /// Counted from when the heartbeat was sent, the lease ends `2 + margin_ticks` before `election_ticks`
     /// have passed. The 2 are for ticks being whole: either side may be almost one off. The margin is for

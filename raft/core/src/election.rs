@@ -115,7 +115,8 @@ impl Raft {
         let mut answer = Message { reject: !granted, ..Message::default() };
         if !granted {
             answer.commit = self.log.commit();
-            answer.log_term = self.log.term_at(answer.commit).expect("commit is in the log or where it starts");
+            answer.log_term =
+                self.log.term_at(answer.commit).expect("commit is in the log or where it starts");
         }
         self.send_in(term, kind, message.from, answer);
     }
@@ -130,7 +131,7 @@ impl Raft {
         if message.reject && self.log.contains(committed) {
             self.log.commit_to(committed.index);
             if self.has_unapplied_conf_change() {
-                // It might win by a configuration that is over.
+                // Then it must not stand, see `may_campaign`.
                 self.become_follower(self.term, None);
                 return;
             }
@@ -141,14 +142,16 @@ impl Raft {
     /// Whether a candidate's log is up to date and, if it is equal to the own one, its priority is not lower.
     fn prefers(&self, message: &Message) -> bool {
         let (candidate, own) = (EntryId { term: message.log_term, index: message.index }, self.log.last());
-        let chosen = message.context == FORCED || priority_in(&message.context) >= self.config.priority;
+        // Who may not stand, perhaps for not knowing yet that it is a voter, cannot insist on its priority: a
+        // group that needs its vote would never have a leader.
+        let yields = !self.promotable() || priority_in(&message.context) >= self.config.priority;
+        let chosen = message.context == FORCED || yields;
         candidate > own || (candidate == own && chosen)
     }
 
-    /// A pre-candidate of an older term gets an answer, unlike others: it will not come nearer by itself.
-    pub(crate) fn refuse_pre_vote(&mut self, to: u64) {
-        let message = Message { reject: true, ..Message::default() };
-        self.send(MessageType::MsgRequestPreVoteResponse, to, message);
+    /// Refuses a candidate or pre-candidate of an older term.
+    pub(crate) fn refuse(&mut self, kind: MessageType, to: u64) {
+        self.send(kind, to, Message { reject: true, ..Message::default() });
     }
 
     /// A candidate or pre-candidate hears from a voter, itself included.

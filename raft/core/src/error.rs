@@ -54,8 +54,9 @@ pub enum Error {
     /// Only a follower can ask for a snapshot.
     #[error("a leader has nobody to ask for a snapshot")]
     Leading,
-    /// A snapshot can be requested once the log ends with an entry of the current leader.
-    #[error("the log does not end in the current term yet")]
+    /// A snapshot can be requested once the log ends with an entry of the current leader and everything
+    /// that was handed out is applied.
+    #[error("the log does not end in the current term yet, or is not applied as handed out")]
     RequestTooEarly,
     /// A message that only a replica itself may make came from another one.
     #[error("{0:?} from another replica")]

@@ -274,6 +274,11 @@ impl RaftLog {
         self.restoring &= index < self.truncated().index;
     }
 
+    /// Whether everything that was handed out to be applied is applied.
+    pub(crate) fn is_applied_as_handed_out(&self) -> bool {
+        self.applied == self.applying && !self.restoring
+    }
+
     pub(crate) fn has_unwritten(&self) -> bool {
         self.written < self.last.index
     }

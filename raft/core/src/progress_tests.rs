@@ -276,3 +276,13 @@ fn activity_is_asked_for_once() {
     assert!(progress.is_active() && progress.take_active());
     assert!(!progress.is_active() && !progress.take_active());
 }
+
+#[test]
+fn after_a_snapshot_nothing_is_known_of_the_commit() {
+    let mut progress = replicating(3);
+    progress.on_sent(0, 0, 3);
+    assert!(!progress.needs_empty_append(3));
+    progress.on_snapshot_sent(10);
+    assert!(progress.on_accepted(10, 1));
+    assert!(progress.needs_empty_append(3));
+}

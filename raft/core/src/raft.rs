@@ -4,18 +4,19 @@
 //! replication in `replication.rs`, and so on: a file a topic.
 //!
 //! Promise: whatever a replica that does not lead sends goes to `held`, to leave once its state is
-//! durable; but for answers to heartbeats, which promise no more than a term. A leader's messages may leave at once: its term was durable before its vote requests left, and
-//! appends promise nothing about its own log (thesis 10.2.1).
+//! durable; but for answers to heartbeats, which promise no more than a term. A leader's messages may leave at
+//! once: its term was durable before its vote requests left, and appends promise nothing about its own log
+//! (thesis 10.2.1).
 
 use crate::config::Config;
 use crate::configuration::Configuration;
-use crate::eraftpb::{Entry, HardState, Message, MessageType, Snapshot};
+use crate::eraftpb::{Entry, HardState, Message, MessageType, Snapshot, SnapshotMetadata};
 use crate::error::{Error, StorageError};
 use crate::jitter::Jitter;
 use crate::log::RaftLog;
 use crate::reads::{ReadState, Reads};
 use crate::ready::{EntryId, Role, SoftState};
-use crate::snapshot::SnapshotWish;
+use crate::snapshot::{SnapshotWish, metadata};
 use crate::storage::{RaftState, Storage};
 use crate::tracker::Tracker;
 use crate::transfer::Transfer;
@@ -124,9 +125,21 @@ impl Raft {
         SoftState { role: self.role, leader: self.leader }
     }
 
+    pub(crate) fn has_applicable(&self) -> bool {
+        self.log.has_applicable() && self.snapshot_request.is_none()
+    }
+
+    /// Hands out entries to be applied; none to a state machine that waits to be replaced.
+    pub(crate) fn take_applicable(&mut self) -> Vec<Entry> {
+        if self.snapshot_request.is_some() {
+            return Vec::new();
+        }
+        self.log.take_applicable(self.config.max_committed_size_per_ready)
+    }
+
     /// Whether this replica may become leader: a voter whose state machine is whole.
     pub(crate) fn promotable(&self) -> bool {
-        self.tracker.is_voter(self.id) && !self.log.is_restoring()
+        self.tracker.is_voter(self.id) && !self.log.is_restoring() && self.snapshot_request.is_none()
     }
 
     // Time.
@@ -225,9 +238,10 @@ impl Raft {
         if term != self.term {
             self.term = term;
             self.vote = None;
+            // The log may not match the next leader's, see `request_snapshot`.
+            self.snapshot_request = None;
         }
         self.leader = None;
-        self.snapshot_request = None;
         self.tracker.clear();
     }
 
@@ -357,6 +371,7 @@ impl Raft {
             _ if message.to != self.id => {
                 return Err(Error::WrongReceiver { to: message.to, id: self.id });
             }
+            _ if !is_well_formed(kind, self.id, &message) => return Err(Error::Malformed(kind)),
             // What was passed on has no term.
             MsgTransferLeader => self.handle_transfer_leader(&message),
             MsgReadIndex => return self.handle_read_index(&message),
@@ -439,18 +454,52 @@ impl Raft {
 
     /// A message of an older term changes nothing here, but somebody who still believes to lead must
     /// learn that the term is over, or a cut in one direction would keep it deposed and unaware (thesis
-    /// 3.3). An answer without content does that. A candidate gets none, unlike in figure 3.1: it may be
-    /// several terms behind, but the first heartbeat or vote request of a current term takes it there, and
-    /// until one comes its own elections bring it closer. A pre-candidate starts none, so it gets one.
+    /// 3.3). An answer without content does that. A candidate is refused (figure 3.1): it may lag behind a
+    /// voter that does not know of it yet and that keeps standing itself, so that no message brings it into
+    /// the voter's term, and its own elections never get ahead of the voter's (etcd gives no answer).
     fn handle_stale(&mut self, kind: MessageType, message: &Message) {
         match kind {
             MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgSnapshot => {
                 self.send(MessageType::MsgHeartbeatResponse, message.from, Message::default());
             }
-            MessageType::MsgRequestPreVote => self.refuse_pre_vote(message.from),
+            MessageType::MsgRequestVote => self.refuse(MessageType::MsgRequestVoteResponse, message.from),
+            MessageType::MsgRequestPreVote => {
+                self.refuse(MessageType::MsgRequestPreVoteResponse, message.from)
+            }
             _ => {}
         }
     }
+}
+
+/// Whether a message from another replica can be what a correct one says: no more of it is looked at if not, so
+/// that damage on the way neither stops this replica nor gets into its log.
+fn is_well_formed(kind: MessageType, own_id: u64, message: &Message) -> bool {
+    // The last numbers stand for nothing, and have no successor.
+    let numbers = message.term < u64::MAX && message.index < u64::MAX;
+    let others = message.from != 0 && message.from != own_id;
+    numbers
+        && others
+        && match kind {
+            MessageType::MsgAppend => message.term > 0 && follow_each_other(message),
+            MessageType::MsgSnapshot => message.snapshot.as_ref().is_some_and(|snapshot| {
+                let SnapshotMetadata { conf_state, index, term } = metadata(snapshot);
+                let members = Configuration::from_conf_state(&conf_state.unwrap_or_default());
+                (1..=message.term).contains(&term) && index < u64::MAX && members.is_ok()
+            }),
+            MessageType::MsgHeartbeat | MessageType::MsgTimeoutNow => message.term > 0,
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => message.term > 0,
+            _ => true,
+        }
+}
+
+/// Whether the entries of an append follow the one before them and each other, in terms up to the message's.
+fn follow_each_other(append: &Message) -> bool {
+    let mut previous = EntryId { term: append.log_term, index: append.index };
+    append.entries.iter().all(|entry| {
+        let follows = entry.index == previous.index + 1 && entry.term >= previous.term;
+        previous = EntryId { term: entry.term, index: entry.index };
+        follows && entry.index < u64::MAX
+    }) && previous.term <= append.term
 }
 
 /// Whether a message proves that its sender is in the message's term. A pre-vote is about a term that nobody
@@ -470,6 +519,11 @@ fn read_log(storage: &impl Storage, hard_state: HardState, applied: u64) -> Resu
         return Err(StorageError::Corrupt(format!("first index {first}, last index {last}")));
     }
     let truncated = EntryId { term: storage.term(first - 1)?, index: first - 1 };
+    if 0 < applied && applied < first - 1 {
+        // A snapshot is durable and the state machine was not replaced by it. It is not handed out again.
+        let what = format!("applied {applied} is before the log, which starts after {}", first - 1);
+        return Err(StorageError::Corrupt(what));
+    }
     // A commit on its own is not synced, but what it stands for may have been applied.
     let applied = applied.max(truncated.index);
     let commit = hard_state.commit.max(applied);

@@ -65,7 +65,8 @@ impl RawNode {
     /// Whatever they lead to happens once: a process that was stopped for a minute does not campaign through
     /// a dozen terms when it wakes. But all of them count, for leases.
     ///
-    /// A lease is judged by the ticks that were passed on so far: pass them on before a read.
+    /// Leases are judged by the ticks that were passed on so far, on both sides: pass them on before a message
+    /// is stepped, before a read and before a campaign.
     pub fn elapse(&mut self, ticks: u64) {
         self.raft.elapse(ticks);
     }
@@ -135,8 +136,10 @@ impl RawNode {
     /// Begins a read that bypasses the log, on the leader or on a replica that follows one. What becomes of
     /// it is said in [`Ready::read_states`], by the returned id.
     ///
-    /// A message of a read that began on a follower may be lost, and then nothing is ever said: the caller
-    /// must be able to forget the id and begin another read.
+    /// A message of a read that began on a follower may be lost, and then nothing is ever said; or doubled, and
+    /// then it is said twice. The caller must be able to forget an id and begin another read. How many reads
+    /// wait on a leader that no quorum answers is for the caller to bound, or for
+    /// [`check_quorum`](Config::check_quorum), which ends its leadership.
     ///
     /// # Errors
     /// [`Error::NotLeader`] if this replica neither leads nor knows who does, [`Error::NotMember`] if it leads
@@ -145,7 +148,9 @@ impl RawNode {
         self.raft.read_index()
     }
 
-    /// Forgets the entries up to `index`, because a snapshot can take their place.
+    /// Forgets the entries up to `index`, because a snapshot can take their place. With
+    /// [`apply_unpersisted`](Config::apply_unpersisted), not past [`persisted`](RawNode::persisted): what the
+    /// disk has must lead up to what the snapshot holds.
     ///
     /// # Panics
     /// If they are not applied.
@@ -154,8 +159,10 @@ impl RawNode {
     }
 
     /// Hands over the snapshot that [`Ready::wants_snapshot`] asked for: the state machine at the index in its
-    /// metadata, which must be applied, with the membership as of that index. It is sent to every peer that
-    /// can use it.
+    /// metadata, with the membership as of that index. It is sent to every peer that can use it.
+    ///
+    /// # Panics
+    /// If the index is not applied, or the term there is another one.
     pub fn on_snapshot(&mut self, snapshot: Snapshot) {
         self.raft.on_snapshot(snapshot);
     }
@@ -165,14 +172,22 @@ impl RawNode {
         self.raft.on_snapshot_failed();
     }
 
-    /// Asks the leader for a snapshot, because the state machine here is damaged. No entries are taken until
-    /// it comes.
+    /// Asks the leader for a snapshot, because the state machine here is damaged. Until it comes, no entries
+    /// are taken or handed out to be applied, and this replica does not stand in elections.
+    ///
+    /// The request ends with the leader's term: see [`snapshot_requested`](RawNode::snapshot_requested), and ask
+    /// the next leader.
     ///
     /// # Errors
     /// [`Error::NotLeader`] without a leader, [`Error::Leading`] on one, [`Error::RequestTooEarly`] before the
-    /// log ends with an entry of the present leader.
+    /// log ends with an entry of the present leader and everything that was handed out is applied.
     pub fn request_snapshot(&mut self) -> Result<(), Error> {
         self.raft.request_snapshot()
+    }
+
+    /// Whether the leader of this term was asked for a snapshot that did not come yet.
+    pub fn snapshot_requested(&self) -> bool {
+        self.raft.snapshot_request.is_some()
     }
 
     /// Tells what became of a snapshot that was sent to a peer. Until that is known, or the peer
@@ -209,7 +224,7 @@ impl RawNode {
             || !raft.held.is_empty()
             || raft.leadership.append_due
             || raft.log.has_unwritten()
-            || raft.log.has_applicable()
+            || raft.has_applicable()
             || raft.hard_state() != self.hard_state
             || raft.soft_state() != self.soft_state
             || raft.restored.is_some()
@@ -250,7 +265,7 @@ impl RawNode {
             hard_state: changed(&mut self.hard_state, hard_state),
             snapshot,
             entries,
-            committed_entries: raft.log.take_applicable(raft.config.max_committed_size_per_ready),
+            committed_entries: raft.take_applicable(),
             read_states: std::mem::take(&mut raft.read_states),
             wants_snapshot: raft.take_snapshot_wish(),
             messages,

@@ -48,7 +48,8 @@ pub struct SoftState {
 /// 3. once that and all earlier batches are durable, calls
 ///    [`on_persisted`](crate::RawNode::on_persisted) and sends `persisted_messages`,
 /// 4. replaces its state machine by `snapshot`, if there is one, and calls
-///    [`on_applied`](crate::RawNode::on_applied) with its index,
+///    [`on_applied`](crate::RawNode::on_applied) with its index; not durably before the batch is durable, and
+///    after a crash in between before the next [`RawNode::new`](crate::RawNode::new),
 /// 5. applies `committed_entries` and calls [`on_applied`](crate::RawNode::on_applied); for one that holds
 ///    a membership change, [`apply_conf_change`](crate::RawNode::apply_conf_change) before that,
 /// 6. answers the reads in `read_states`, each when its index is applied.

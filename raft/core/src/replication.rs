@@ -282,6 +282,9 @@ impl Raft {
         let response = Message { context: message.context.clone(), ..Message::default() };
         // A disk that stalls must not make a leader look cut off.
         self.send_soon(MessageType::MsgHeartbeatResponse, message.from, response);
+        if self.snapshot_request.is_some() {
+            self.send_snapshot_request(message.from);
+        }
     }
 
     pub(crate) fn handle_heartbeat_response(&mut self, message: &Message) {

@@ -50,7 +50,12 @@ impl Raft {
             return;
         }
         self.leadership.snapshot = SnapshotWish::None;
-        let SnapshotMetadata { conf_state, index, .. } = metadata(&snapshot);
+        let SnapshotMetadata { conf_state, index, term } = metadata(&snapshot);
+        let (applied, here) = (self.log.applied(), self.log.term_at(index));
+        assert!(
+            index <= applied && here.is_none_or(|here| here == term),
+            "snapshot of entry {index} of term {term}, but applied is {applied}, and the term there {here:?}"
+        );
         let members = Configuration::from_conf_state(&conf_state.unwrap_or_default()).unwrap_or_default();
         for place in 0..self.tracker.count() {
             let to = self.tracker.id_at(place);
@@ -136,9 +141,10 @@ impl Raft {
             return Err(Error::Leading);
         }
         let last = self.log.last();
-        if last.term != self.term {
-            // The tail may be one that the leader does not have. While a request is pending no append
-            // replaces it, so the snapshot might never reach that far.
+        // The tail may be one that the leader does not have. While a request is pending no append replaces it,
+        // so the snapshot might never reach that far. And what was handed out to be applied must be: the
+        // caller's word that it is applied would be taken for one about the snapshot.
+        if last.term != self.term || !self.log.is_applied_as_handed_out() {
             return Err(Error::RequestTooEarly);
         }
         if self.snapshot_request.is_none() {
@@ -148,7 +154,7 @@ impl Raft {
         Ok(())
     }
 
-    /// Every append is answered by this until the snapshot comes: the request may have been lost. It
+    /// Every append and heartbeat is answered by this until the snapshot comes: the request may have been lost. It
     /// acknowledges the whole log besides, because the leader may need that to commit it.
     pub(crate) fn send_snapshot_request(&mut self, to: u64) {
         let EntryId { term: log_term, index } = self.log.last();
@@ -163,9 +169,6 @@ impl Raft {
         let id = EntryId { term, index };
         let configuration =
             Configuration::from_conf_state(&conf_state.unwrap_or_default()).map_err(|_| malformed())?;
-        if term == 0 || term > self.term {
-            return Err(malformed());
-        }
         let requested = self.snapshot_request.is_some_and(|least| index >= least);
         if index <= self.log.commit() && !requested {
             // Old.

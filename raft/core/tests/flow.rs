@@ -9,8 +9,8 @@ use common::{
     settled_leader,
 };
 use raft::Role::{Follower, Leader};
-use raft::eraftpb::Message;
 use raft::eraftpb::MessageType::*;
+use raft::eraftpb::{Message, MessageType};
 use raft::{Config, EntryId, Error};
 
 #[test]
@@ -24,12 +24,31 @@ fn a_delayed_append_does_not_cut_off_what_a_later_one_brought() {
 }
 
 #[test]
-#[should_panic(expected = "entry 2 conflicts, but the log is committed up to 2")]
-fn replacing_a_committed_entry_is_a_panic() {
+fn what_no_correct_replica_says_is_refused_and_changes_nothing() {
     let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).build();
     node.step(append(1, 2, 1, Vec::new(), 2));
-    // Sent by no correct leader: it starts at commit, so only a conflict within the entries can reach it.
-    node.raw.step(append(2, 2, 1, entries(2, &[2]), 0)).unwrap();
+    let before = (node.log_terms(), node.raw.hard_state(), node.raw.leader());
+    let heartbeat = message(MsgHeartbeat, 2, 1, 3);
+    for malformed in [
+        // Entries with a gap, onto what is committed, in falling terms, of a later term, without end.
+        append(3, 2, 1, entries(4, &[3]), 0),
+        append(3, 2, 1, entries(2, &[2]), 0),
+        append(3, 2, 1, entries(3, &[2, 1]), 0),
+        append(3, 2, 1, entries(3, &[4]), 0),
+        append(3, u64::MAX, 1, Vec::new(), 0),
+        append(0, 2, 0, Vec::new(), 0),
+        // From nobody, from this replica itself, of the last term there is.
+        Message { from: 0, ..heartbeat.clone() },
+        Message { from: 1, ..heartbeat.clone() },
+        Message { term: u64::MAX, ..heartbeat.clone() },
+        Message { term: u64::MAX, ..message(MsgRequestVote, 2, 1, 3) },
+        Message { from: 1, index: 2, ..message(MsgAppendResponse, 2, 1, 3) },
+    ] {
+        let kind = MessageType::try_from(malformed.msg_type).unwrap();
+        assert_eq!(node.raw.step(malformed.clone()), Err(Error::Malformed(kind)), "{malformed:?}");
+    }
+    assert_eq!((node.log_terms(), node.raw.hard_state(), node.raw.leader()), before);
+    assert!(!node.raw.has_ready());
 }
 
 #[test]

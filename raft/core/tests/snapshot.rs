@@ -562,7 +562,7 @@ fn a_request_needs_a_leader_and_a_log_that_ends_in_its_term() {
 }
 
 #[test]
-fn until_the_snapshot_comes_no_entries_are_taken_and_every_append_is_answered_by_the_request() {
+fn until_the_snapshot_comes_no_entries_are_taken_and_the_request_is_repeated() {
     let mut node = damaged();
     node.raw.request_snapshot().unwrap();
     assert_eq!(node.work(), [request(2)]);
@@ -570,6 +570,9 @@ fn until_the_snapshot_comes_no_entries_are_taken_and_every_append_is_answered_by
     assert!(!node.raw.has_ready(), "one request is enough");
     assert_eq!(node.step(append(1, 2, 1, entries(3, &[1]), 2)), [request(2)]);
     assert_eq!(node.raw.last().index, 2);
+    // Of a group that is idle nothing comes but heartbeats.
+    let answers = node.step(message(MsgHeartbeat, 2, 1, 1));
+    assert_eq!(answers, [message(MsgHeartbeatResponse, 1, 2, 1), request(2)]);
 
     node.step(install(1, snapshot(2, 1, group(&[1, 2, 3]))));
     assert_eq!(node.restored.len(), 1);
@@ -577,30 +580,68 @@ fn until_the_snapshot_comes_no_entries_are_taken_and_every_append_is_answered_by
 }
 
 #[test]
-fn a_request_ends_with_the_term_or_the_role() {
+fn a_request_ends_with_the_term() {
     let mut node = damaged();
     node.raw.request_snapshot().unwrap();
+    assert!(node.raw.snapshot_requested());
     node.step(append(2, 2, 1, entries(3, &[2]), 2));
-    assert_eq!(node.log_terms(), [1, 1, 2]);
-
-    let mut node = damaged();
-    node.raw.request_snapshot().unwrap();
-    node.time_out();
-    node.work();
-    assert_eq!(node.raw.role(), Candidate);
-    node.step(append(2, 2, 1, entries(3, &[2]), 2));
+    assert!(!node.raw.snapshot_requested());
     assert_eq!(node.log_terms(), [1, 1, 2]);
 }
 
 #[test]
-fn a_snapshot_older_than_the_request_is_not_taken_up() {
+fn a_damaged_state_machine_is_given_no_entries_and_no_leadership() {
     let mut node = damaged();
-    node.step(append(1, 2, 1, entries(3, &[1, 1]), 2));
+    node.step(append(1, 2, 1, entries(3, &[1]), 2));
     node.raw.request_snapshot().unwrap();
-    node.work();
-    assert_eq!(node.step(install(1, snapshot(3, 1, group(&[1, 2, 3])))), [acceptance(2, 1, 3)]);
-    assert_eq!((node.raw.commit(), node.raw.last().index, node.restored.len()), (3, 4, 0));
-    assert_eq!(node.step(append(1, 4, 1, Vec::new(), 3)), [request(4)], "it still wants one");
+    node.step(Message { commit: 3, ..message(MsgHeartbeat, 2, 1, 1) });
+    assert_eq!((node.raw.commit(), node.raw.applied()), (3, 2));
+
+    assert!(!node.raw.promotable());
+    node.raw.campaign();
+    assert_eq!((node.raw.role(), node.raw.idle_ticks()), (Follower, u64::MAX));
+    node.step(install(1, snapshot(3, 1, group(&[1, 2, 3]))));
+    assert!(node.raw.promotable());
+    assert_eq!(node.raw.applied(), 3);
+}
+
+#[test]
+fn a_request_waits_until_what_was_handed_out_is_applied() {
+    let mut node = damaged();
+    node.raw.step(append(1, 2, 1, entries(3, &[1]), 3)).unwrap();
+    let ready = node.raw.ready();
+    node.disk.save(&ready);
+    node.raw.on_persisted(ready.number);
+    assert_eq!(node.raw.ready().committed_entries.len(), 1);
+    // "Applied up to 3" would say as much of a snapshot at 3 as of entry 3.
+    assert_eq!(node.raw.request_snapshot(), Err(Error::RequestTooEarly));
+    node.raw.on_applied(3);
+    assert_eq!(node.raw.request_snapshot(), Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "snapshot of entry 3 of term 1, but applied is 1")]
+fn a_snapshot_of_what_is_not_applied_is_a_panic() {
+    let mut leader = settled_leader(3);
+    leader.raw.on_snapshot(snapshot(3, 1, group(&[1, 2, 3])));
+}
+
+#[test]
+fn an_old_leader_that_sends_a_snapshot_learns_that_its_term_is_over() {
+    let mut node = Setup::new(1, &[1, 2, 3]).log(&[1, 1]).term(3).build();
+    let answers = node.step(install(2, snapshot(9, 1, group(&[1, 2, 3]))));
+    assert_eq!(answers, [message(MsgHeartbeatResponse, 1, 2, 3)]);
+    assert!(node.restored.is_empty());
+}
+
+#[test]
+fn a_restart_between_a_durable_snapshot_and_its_state_machine_is_refused() {
+    let mut disk = MemStorage::new(&[1, 2, 3]);
+    disk.restore(&snapshot(20, 2, group(&[1, 2, 3])));
+    disk.set_hard_state(HardState { term: 2, vote: 0, commit: 20 });
+    let refused = RawNode::new(&Config { applied: 5, ..Config::new(1) }, &disk);
+    assert!(matches!(refused, Err(Error::Storage(raft::StorageError::Corrupt(_)))));
+    assert_eq!(RawNode::new(&Config { applied: 20, ..Config::new(1) }, &disk).unwrap().applied(), 20);
 }
 
 #[test]

@@ -155,11 +155,11 @@ fn refusals_carry_the_own_term() {
 }
 
 #[test]
-fn a_pre_vote_of_an_older_term_is_answered() {
+fn a_candidate_of_an_older_term_is_answered() {
     let mut voter = Setup::new(1, &ids(3)).with(pre_vote).term(5).build();
-    let refusal = Message { reject: true, ..message(MsgRequestPreVoteResponse, 1, 2, 5) };
-    assert_eq!(voter.step(message(MsgRequestPreVote, 2, 1, 3)), [refusal]);
-    assert_eq!(voter.step(message(MsgRequestVote, 2, 1, 3)), []);
+    let refusal = |kind| Message { reject: true, ..message(kind, 1, 2, 5) };
+    assert_eq!(voter.step(message(MsgRequestPreVote, 2, 1, 3)), [refusal(MsgRequestPreVoteResponse)]);
+    assert_eq!(voter.step(message(MsgRequestVote, 2, 1, 3)), [refusal(MsgRequestVoteResponse)]);
 }
 
 #[test]
@@ -318,8 +318,8 @@ fn learners_do_not_stand() {
         assert_eq!(node.raw.idle_ticks(), u64::MAX);
         node.raw.tick_many(100);
         node.raw.campaign();
-        node.step(message(MsgTimeoutNow, 2, 1, 0));
-        assert_eq!((node.raw.role(), node.raw.term()), (Follower, 0));
+        node.step(message(MsgTimeoutNow, 2, 1, 1));
+        assert_eq!((node.raw.role(), node.raw.term()), (Follower, 1));
         // But they vote: see the interaction test `campaign_learner_must_vote`.
         assert!(!node.step(request(MsgRequestPreVote, 2, 1, &node))[0].reject);
         assert!(!node.step(request(MsgRequestVote, 2, 1, &node))[0].reject);

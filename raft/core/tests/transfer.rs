@@ -346,3 +346,18 @@ fn priorities_count_in_pre_votes_and_may_change() {
     network.campaign(3);
     assert_eq!((network.node(3).role(), network.node(3).term()), (Leader, 1));
 }
+
+#[test]
+fn a_caller_that_sleeps_wakes_for_the_deadline_of_a_transfer() {
+    let (mut leader, _) = elect(Setup::new(1, &[1, 2, 3]).with(|config| config.heartbeat_ticks = 9).build());
+    leader.raw.tick_many(5);
+    leader.raw.transfer_leader(2).unwrap();
+    let mut passed = 0;
+    while leader.raw.transferee().is_some() {
+        let ticks = leader.raw.idle_ticks() + 1;
+        leader.raw.elapse(ticks);
+        leader.work();
+        passed += ticks;
+    }
+    assert_eq!(passed, u64::from(ELECTION_TICKS));
+}

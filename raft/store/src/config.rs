@@ -34,8 +34,6 @@ pub struct Config {
     pub check_quorum: bool,
     /// A leader that was removed from its region steps down.
     pub step_down_on_removal: bool,
-    /// A follower passes proposals that are stepped on it on to its leader.
-    pub forward_proposals: bool,
     /// Of replicas with equal logs, those on a store with a higher priority win elections.
     pub election_priority: i64,
     /// Applied data is synced after at most so many ticks. It can be replayed from the log, so this
@@ -78,7 +76,6 @@ impl Config {
             pre_vote: false,
             check_quorum: false,
             step_down_on_removal: true,
-            forward_proposals: true,
             election_priority: 0,
             kv_sync_interval_ticks: 10,
         }
@@ -125,7 +122,6 @@ impl Config {
             pre_vote: self.pre_vote,
             check_quorum: self.check_quorum,
             step_down_on_removal: self.step_down_on_removal,
-            forward_proposals: self.forward_proposals,
             priority: self.election_priority,
             seed: self.jitter_seed(region_id, peer.id),
             ..raft::Config::default()

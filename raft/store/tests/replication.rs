@@ -11,6 +11,7 @@ use raftstore::proto::errorpb::{StaleCommand, error::Reason};
 use raftstore::proto::metapb::Peer;
 use raftstore::proto::raft_cmdpb::{GetResponse, response::Result as Answer};
 use raftstore::proto::raft_serverpb::RaftMessage;
+use raftstore::validate::RequestError;
 use raftstore::{Db, EngineError, StoreError, keys};
 
 fn value(value: &'static str) -> Answer {
@@ -116,21 +117,44 @@ fn an_answer_without_a_write_waits_for_the_writes_before_it() {
     let mut cluster = Cluster::led(3);
     cluster.stalled.insert(2);
     cluster.request(1, vec![put("k", "v")]);
+    // The same append once more changes nothing on disk, but its answer speaks for what is not durable yet.
+    let again = cluster.nodes[&1].env.sent.clone();
     cluster.deliver_from(1);
-    // A heartbeat changes nothing on disk, but its answer speaks for a replica whose last write is pending.
+    cluster.nodes.get_mut(&1).unwrap().env.sent = again;
+    cluster.deliver_from(1);
+    assert_eq!(sent(&cluster, 2), []);
+    cluster.finish_sync(2, Db::Raft);
+    assert_eq!(sent(&cluster, 2), [MessageType::MsgAppendResponse; 2]);
+}
+
+#[test]
+fn an_answer_that_promises_nothing_waits_for_no_write() {
+    let mut cluster = Cluster::led(3);
+    cluster.stalled.insert(2);
+    cluster.request(1, vec![put("k", "v")]);
+    cluster.deliver_from(1);
     cluster.now += 200 * common::MS;
     cluster.with(1, |store, env, now| store.on_timer(env, now));
     assert!(sent(&cluster, 1).contains(&MessageType::MsgHeartbeat));
     cluster.deliver_from(1);
-    assert_eq!(sent(&cluster, 2), []);
-    cluster.finish_sync(2, Db::Raft);
-    assert_eq!(sent(&cluster, 2), [MessageType::MsgAppendResponse, MessageType::MsgHeartbeatResponse]);
-    // With nothing pending, the answer leaves at once.
-    cluster.settle();
-    cluster.now += 200 * common::MS;
-    cluster.with(1, |store, env, now| store.on_timer(env, now));
-    cluster.deliver_from(1);
     assert_eq!(sent(&cluster, 2), [MessageType::MsgHeartbeatResponse]);
+}
+
+#[test]
+fn leadership_is_handed_over() {
+    let mut cluster = Cluster::led(3);
+    // A follower passes the wish on.
+    cluster.with(3, |store, env, now| store.transfer_leader(env, now, REGION, 2).unwrap());
+    cluster.settle();
+    assert_eq!(cluster.leaders(), [2]);
+    cluster.with(2, |store, env, now| {
+        let nowhere = store.transfer_leader(env, now, REGION, 9);
+        assert_eq!(nowhere, Err(RequestError::NoPeer { region_id: REGION, store_id: 9 }));
+        let no_region = store.transfer_leader(env, now, REGION + 1, 3);
+        assert_eq!(no_region, Err(RequestError::RegionNotFound { region_id: REGION + 1 }));
+    });
+    cluster.settle();
+    assert_eq!(cluster.leaders(), [2]);
 }
 
 #[test]

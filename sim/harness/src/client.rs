@@ -5,7 +5,9 @@
 //! another operation, so that a command applied twice by the store is told from one that was sent twice.
 //! An error that proves that the command was never and will never be executed ends an attempt as failed.
 //!
-//! A job is done when an attempt succeeds; a client never gives up.
+//! A job is done when an attempt succeeds; a client never gives up. It asks one store after the other. A hint at the leader
+//! is a detour, and only so many follow each other: stores that left the group, or learners that nobody told of it, may
+//! send it in circles for ever, and the round still comes to every store.
 
 use std::collections::VecDeque;
 use std::io::Write as _;
@@ -48,6 +50,9 @@ pub enum ClientInput {
     StopLoad,
 }
 
+/// So many hints in a row are followed. The first may be of a leader that was deposed since; it may know the next.
+const MAX_HINTS: u32 = 2;
+
 /// An attempt that waits for its reply.
 #[derive(Clone, Debug)]
 struct Attempt {
@@ -72,8 +77,13 @@ pub struct ClientNode<C> {
     config: ClientConfig,
     session: C,
     random: Stream,
-    /// The store that it asks first.
+    /// The store that it asks.
     target: u64,
+    /// How far the round of all stores came: to the store that answered last, or the one that is asked now unless that is
+    /// a hint's.
+    next: u64,
+    /// Hints that were followed since.
+    hints: u32,
     jobs: VecDeque<Job>,
     current: Option<Job>,
     attempt: Option<Attempt>,
@@ -103,6 +113,8 @@ impl<C: Session> ClientNode<C> {
             session,
             random: Stream::derive(seed, &format!("workload of client {number}")),
             target: 1,
+            next: 1,
+            hints: 0,
             jobs: VecDeque::new(),
             current: None,
             attempt: None,
@@ -188,7 +200,7 @@ impl<C: Session> ClientNode<C> {
         if self.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
             self.attempt = None;
             self.reports.push(Report::Return(Outcome::Unknown));
-            self.try_another(None);
+            self.ask_next();
             self.retry_at = Some(now);
         }
         if self.retry_at.is_some_and(|at| at <= now) {
@@ -213,6 +225,9 @@ impl<C: Session> ClientNode<C> {
             Answer::Done(outcome) => {
                 self.last = Some(outcome.clone());
                 self.reports.push(Report::Return(outcome));
+                if self.via().is_none() {
+                    (self.next, self.hints) = (self.target, 0);
+                }
                 self.current = None;
                 self.done += 1;
             }
@@ -226,9 +241,12 @@ impl<C: Session> ClientNode<C> {
     /// Ends an attempt without success. With a hint the next one starts at once.
     fn retry(&mut self, outcome: Outcome, hint: Option<u64>, now: Time) {
         self.reports.push(Report::Return(outcome));
-        // A store that names itself, or one that just sent us here, would have us run in circles.
-        let hint = hint.filter(|store| *store != self.target);
-        self.try_another(hint);
+        // A store that names itself knows nothing better.
+        let hint = hint.filter(|store| *store != self.target && self.hints < MAX_HINTS);
+        match hint {
+            Some(store) => (self.target, self.hints) = (store, self.hints + 1),
+            None => self.ask_next(),
+        }
         if hint.is_none() || self.via().is_some() {
             self.retry_at = Some(now + self.config.backoff);
         }
@@ -238,8 +256,16 @@ impl<C: Session> ClientNode<C> {
         self.current.as_ref().and_then(|job| job.via)
     }
 
-    fn try_another(&mut self, hint: Option<u64>) {
-        self.target = hint.unwrap_or(self.target % self.stores + 1);
+    /// Goes on with the round. It passes over the store that was just asked because of a hint.
+    fn ask_next(&mut self) {
+        let asked = self.target;
+        for _ in 0..2 {
+            self.next = self.next % self.stores + 1;
+            if self.next != asked {
+                break;
+            }
+        }
+        (self.target, self.hints) = (self.next, 0);
     }
 
     /// Goes on with what can go on: the next job, the next attempt, the next timer.

@@ -45,6 +45,7 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
         MessageKind::PreVote => raft(MessageType::MsgRequestPreVote),
         MessageKind::PreVoteResponse => raft(MessageType::MsgRequestPreVoteResponse),
         MessageKind::Snapshot => raft(MessageType::MsgSnapshot),
+        MessageKind::SnapshotRequest => raft(MessageType::MsgRequestSnapshot),
         MessageKind::TimeoutNow => raft(MessageType::MsgTimeoutNow),
         MessageKind::Transfer => raft(MessageType::MsgTransferLeader),
         MessageKind::ReadIndex => raft(MessageType::MsgReadIndex),

@@ -255,7 +255,7 @@ fn numbers(stores: &[u64]) -> String {
 }
 
 /// A membership by stores: `members 1 2 3`, `members 1 2 3 -> 1 2 4 | learners 5`.
-fn members<S: System>(system: &S, view: &ReplicaView<'_>) -> String {
+pub(crate) fn members<S: System>(system: &S, view: &ReplicaView<'_>) -> String {
     let stores = |replicas: &[u64]| {
         let stores = replicas.iter().map(|id| system.store_of(view.region, *id).unwrap_or(*id));
         numbers(&stores.collect::<Vec<_>>())

@@ -170,6 +170,14 @@ impl Watch {
         self.record.as_deref_mut()
     }
 
+    /// The last index of the log that a machine has of a region, up or down; `None` if the checks know of none.
+    #[must_use]
+    pub fn last_index(&self, node: NodeId, region: u64) -> Option<u64> {
+        let machine = self.machines.get(node.0 as usize)?;
+        let (_, replica) = machine.replicas.iter().rev().find(|(of, _)| *of == region)?;
+        self.checks.last_index(region, *replica)
+    }
+
     /// Takes the record out of a run that is over.
     pub(crate) fn take_record(&mut self) -> Option<Record> {
         self.record.take().map(|record| *record)
@@ -236,15 +244,26 @@ impl Watch {
         let machine = &mut self.machines[what.node.0 as usize];
         let site = Site { time: what.time, node: what.node, region, replica };
         let mut facts = self.checks.at(site);
-        // Where the log starts decides what a removed entry means, so that comes first. It is durable with what was
-        // written first.
-        if facts.truncated() != state.truncated {
-            let start = DiskWrite::Start { index: state.truncated, term: view.truncated_term };
-            facts.wrote(effects.next_write_number(region), start, &state);
-        }
+        let restored = facts.has_restored(view.snapshots);
+        // Where the log starts decides what follows it, so that comes first. It is durable with what was written first.
+        let mut start = (facts.truncated() != state.truncated).then(|| {
+            let index = state.truncated;
+            DiskWrite::Start { index, term: view.truncated_term, restored }
+        });
+        let mut number = effects.next_write_number(region);
         while let Some((seq, write)) = effects.next_write(region) {
             machine.wrote(seq, region, replica);
+            // But an entry that was compacted in the event that wrote it was there before.
+            let compacted = matches!(write, DiskWrite::Entry(entry) if entry.index <= state.truncated);
+            if compacted && !restored {
+                number = seq;
+            } else if let Some(start) = start.take() {
+                facts.wrote(number, start, &state);
+            }
             facts.wrote(seq, write, &state);
+        }
+        if let Some(start) = start {
+            facts.wrote(number, start, &state);
         }
         while let Some(message) = effects.next_message(region) {
             facts.sent(&message);

@@ -132,6 +132,29 @@ fn others_at_one_end_are_those_that_the_other_end_does_not_name() {
 }
 
 #[test]
+fn one_of_several_leads_and_each_of_several_is_looked_at() {
+    let led = r#"{ wait = "leader" }, { campaign = 2 }, { wait = "leader", on = [1, 2], not = [1, 3] },
+        { put = "k", value = "v" }, { wait = "applied" },"#;
+    clean(run(&format!(
+        r#"{led}
+        {{ expect = "leader", on = 2, not = "others" }},
+        {{ expect = "leader", on = "others", not = [1, 3] }},
+        {{ expect = "role", on = [1, 3], is = "follower" }},
+        {{ wait = "last-index", on = [1, 2, 3], reaches = 7 }},
+        {{ expect = "last-index", on = ["leader", 3], reaches = 7 }},"#
+    )));
+    for (step, words) in [
+        (r#"{ expect = "leader", on = [1, 3] }"#, "store 2 leads"),
+        (r#"{ expect = "leader", not = [1, 2] }"#, "store 2 leads"),
+        (r#"{ expect = "leader", on = "others", not = [1, 2] }"#, "store 2 leads"),
+        (r#"{ expect = "role", on = [1, 2], is = "follower" }"#, "store 2 is leader"),
+        (r#"{ expect = "last-index", on = [3, 1], below = 7 }"#, "last-index of store 3 is"),
+    ] {
+        fails(&run(&format!("{led} {step}")), Check::Expectation, words);
+    }
+}
+
+#[test]
 fn timers_do_not_multiply() {
     // A client that is sent away again and again wakes early and often; its events grow with time, not with its square.
     let asks_a_follower = |seconds| {

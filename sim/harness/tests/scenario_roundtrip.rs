@@ -80,6 +80,17 @@ fn targets() -> impl Strategy<Value = Vec<Target>> {
     btree_set(target(), 1..4).prop_map(|set| set.into_iter().collect())
 }
 
+/// What a condition looks at: "others" only alone.
+fn looked_at() -> impl Strategy<Value = Vec<Target>> {
+    targets()
+        .prop_filter("others of some", |targets| targets.len() == 1 || !targets.contains(&Target::Others))
+}
+
+/// The same where it may be missing.
+fn optional_looked_at() -> impl Strategy<Value = Vec<Target>> {
+    prop_oneof![1 => Just(Vec::new()), 2 => looked_at()]
+}
+
 fn endpoints() -> impl Strategy<Value = Vec<Endpoint>> {
     let endpoint = prop_oneof![
         4 => target().prop_map(Endpoint::Stores),
@@ -147,25 +158,25 @@ fn condition(system: System) -> BoxedStrategy<Condition> {
         leader().prop_map(Condition::Leader),
         select(vec![Condition::NoLeader, Condition::Load, Condition::Applied, Condition::ReplicasEqual]),
         option::of(1..=1_000u32).prop_map(|client| Condition::Acked { client }),
-        (word(), option::of(target()), count()).prop_map(|(gauge, on, value)| Condition::Reaches {
+        (word(), optional_looked_at(), count()).prop_map(|(gauge, on, value)| Condition::Reaches {
             gauge,
             on,
             value
         }),
-        (target(), word()).prop_map(|(on, is)| Condition::Role { on, is }),
+        (looked_at(), word()).prop_map(|(on, is)| Condition::Role { on, is }),
         count().prop_map(|count| Condition::Acted { filter: "slow".to_owned(), count }),
     ];
     let bare = prop_oneof![
         members().prop_map(Condition::Members),
         store().prop_map(|past| Condition::LogTruncated { past }),
-        store().prop_map(|on| Condition::SnapshotApplied { on }),
+        (looked_at(), count()).prop_map(|(on, count)| Condition::SnapshotApplied { on, count }),
     ];
     with(system, every, bare)
 }
 
 fn members() -> impl Strategy<Value = Members> {
     let parts = (option::of(any_targets()), option::of(any_targets()), any::<Option<bool>>());
-    (option::of(target()), parts)
+    (optional_looked_at(), parts)
         .prop_map(|(on, (voters, learners, joint))| Members { on, voters, learners, joint })
         .prop_filter("of what", |which| {
             which.voters.is_some() || which.learners.is_some() || which.joint.is_some()
@@ -194,7 +205,7 @@ fn insist() -> impl Strategy<Value = Insist> {
 }
 
 fn leader() -> impl Strategy<Value = Leader> {
-    (option::of(target()), option::of(target())).prop_map(|(on, not)| Leader { on, not })
+    (optional_looked_at(), optional_looked_at()).prop_map(|(on, not)| Leader { on, not })
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -294,12 +305,12 @@ fn expectation(system: System) -> BoxedStrategy<Expectation> {
         client().prop_map(|client| Expectation::Acked { client }),
         client().prop_map(|client| Expectation::Unacked { client }),
         (key(), answer()).prop_map(|(key, answer)| Expectation::Value { key, answer }),
-        (word(), option::of(target()), compares).prop_map(|(gauge, on, compares)| Expectation::Gauge {
+        (word(), optional_looked_at(), compares).prop_map(|(gauge, on, compares)| Expectation::Gauge {
             gauge,
             on,
             compares
         }),
-        (target(), word()).prop_map(|(on, is)| Expectation::Role { on, is }),
+        (looked_at(), word()).prop_map(|(on, is)| Expectation::Role { on, is }),
     ];
     with(system, every, members().prop_map(Expectation::Members))
 }
@@ -408,13 +419,13 @@ fn bound() -> impl Strategy<Value = Bytes> {
 
 fn raft(system: System) -> BoxedStrategy<RaftConfig> {
     let numbers = (positive(), 2..u32::MAX, 1..u32::MAX, bound(), bound(), bound(), bound());
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 5]>();
     let priorities = prop_oneof![Just(Vec::new()), vec(any::<i64>(), MAX_STORES as usize)];
     let lease = (any::<bool>(), any::<u32>());
     let changed =
         (numbers, flags, priorities, lease).prop_map(move |(numbers, flags, priorities, (lease, margin))| {
             let (tick, election_ticks, max_inflight, message, inflight, committed, uncommitted) = numbers;
-            let [pre_vote, check_quorum, step_down, forward, unpersisted, validate] = flags;
+            let [pre_vote, check_quorum, step_down, unpersisted, validate] = flags;
             let common = RaftConfig {
                 tick,
                 election_ticks,
@@ -427,7 +438,6 @@ fn raft(system: System) -> BoxedStrategy<RaftConfig> {
                 pre_vote,
                 check_quorum,
                 step_down_on_removal: step_down,
-                forward_proposals: forward,
                 priorities,
                 ..RaftConfig::default()
             };

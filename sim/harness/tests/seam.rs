@@ -24,9 +24,18 @@ const PRIMARY: u64 = 1;
 /// The key of the term; entries stand under their indexes.
 const TERM: &[u8] = b"term";
 
-/// A store. `HASTY` ones answer before what they say is durable.
+/// What is wrong with a store.
+const NOTHING: u8 = 0;
+/// It answers before what it says is durable.
+const HASTY: u8 = 1;
+/// It is in a joint configuration, and leaves it when it is told to.
+const JOINT: u8 = 2;
+/// It is in one that it should leave by itself, and does not.
+const STUCK: u8 = 3;
+
+/// A store.
 #[derive(Clone, Debug)]
-struct Store<const HASTY: bool> {
+struct Store<const FLAW: u8> {
     store: u64,
     term: u64,
     /// Its term is durable, so it serves.
@@ -38,7 +47,7 @@ struct Store<const HASTY: bool> {
     pending: VecDeque<(WriteSeq, Option<RequestId>)>,
 }
 
-type Cx<'a, 'b, const HASTY: bool> = StoreContext<'a, 'b, Store<HASTY>>;
+type Cx<'a, 'b, const FLAW: u8> = StoreContext<'a, 'b, Store<FLAW>>;
 
 fn number(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
@@ -54,9 +63,9 @@ fn term_on(disk: &Disk) -> u64 {
     disk.get(DB, TERM).map_or(0, |term| number(term))
 }
 
-impl<const HASTY: bool> Store<HASTY> {
+impl<const FLAW: u8> Store<FLAW> {
     /// Appends an entry: a key and a value with a zero between them, or nothing.
-    fn append(&mut self, what: &[u8], request: Option<RequestId>, cx: &mut Cx<'_, '_, HASTY>) {
+    fn append(&mut self, what: &[u8], request: Option<RequestId>, cx: &mut Cx<'_, '_, FLAW>) {
         self.last += 1;
         let entry = [&self.term.to_be_bytes(), what].concat();
         let seq = cx.disk_mut().write(DB, [(self.last.to_be_bytes(), Some(entry.into()))]);
@@ -71,7 +80,7 @@ impl<const HASTY: bool> Store<HASTY> {
     }
 }
 
-impl<const HASTY: bool> System for Store<HASTY> {
+impl<const FLAW: u8> System for Store<FLAW> {
     type Message = Message;
     type Session = PlainSession;
 
@@ -87,7 +96,7 @@ impl<const HASTY: bool> System for Store<HASTY> {
         PlainSession
     }
 
-    fn on_start(&mut self, cx: &mut Cx<'_, '_, HASTY>) {
+    fn on_start(&mut self, cx: &mut Cx<'_, '_, FLAW>) {
         if self.store != PRIMARY {
             return;
         }
@@ -101,30 +110,30 @@ impl<const HASTY: bool> System for Store<HASTY> {
         cx.sync(DB);
     }
 
-    fn on_message(&mut self, _: u64, _: Message, _: &mut Cx<'_, '_, HASTY>) {}
+    fn on_message(&mut self, _: u64, _: Message, _: &mut Cx<'_, '_, FLAW>) {}
 
-    fn on_request(&mut self, id: RequestId, request: Request, cx: &mut Cx<'_, '_, HASTY>) {
+    fn on_request(&mut self, id: RequestId, request: Request, cx: &mut Cx<'_, '_, FLAW>) {
         match request {
             _ if self.store != PRIMARY => cx.reply(id, Answer::NotLeader { leader: Some(PRIMARY) }),
             Request::Put { key, value } if self.leads => {
                 let what: Bytes = [&key[..], &[0], &value].concat().into();
                 self.apply(&what);
-                self.append(&what, Some(id).filter(|_| !HASTY), cx);
-                if HASTY {
+                self.append(&what, Some(id).filter(|_| FLAW != HASTY), cx);
+                if FLAW == HASTY {
                     cx.reply(id, Answer::Done(Outcome::Done));
                 }
             }
             // What is not durable yet must not be shown; the client asks again.
-            Request::Get { key } if self.leads && (HASTY || self.pending.is_empty()) => {
+            Request::Get { key } if self.leads && (FLAW == HASTY || self.pending.is_empty()) => {
                 cx.reply(id, Answer::Done(Outcome::Value(self.data.get(&key).cloned())));
             }
             _ => cx.reply(id, Answer::Refused),
         }
     }
 
-    fn on_timer(&mut self, _: u64, _: &mut Cx<'_, '_, HASTY>) {}
+    fn on_timer(&mut self, _: u64, _: &mut Cx<'_, '_, FLAW>) {}
 
-    fn on_synced(&mut self, _: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_, HASTY>) {
+    fn on_synced(&mut self, _: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_, FLAW>) {
         if !self.leads {
             self.leads = true;
             return self.append(&[], None, cx);
@@ -137,7 +146,7 @@ impl<const HASTY: bool> System for Store<HASTY> {
         }
     }
 
-    fn on_operator(&mut self, _: u64, _: &Operator, _: &mut Cx<'_, '_, HASTY>) -> Result<(), String> {
+    fn on_operator(&mut self, _: u64, _: &Operator, _: &mut Cx<'_, '_, FLAW>) -> Result<(), String> {
         Err("nobody commands this store".to_owned())
     }
 
@@ -160,7 +169,9 @@ impl<const HASTY: bool> System for Store<HASTY> {
             truncated: 0,
             last: self.last,
         };
-        let members = Members { voters: &[PRIMARY], ..Members::default() };
+        let outgoing: &[u64] = if matches!(FLAW, JOINT | STUCK) { &[PRIMARY] } else { &[] };
+        let members =
+            Members { voters: &[PRIMARY], outgoing, auto_leave: FLAW == STUCK, ..Members::default() };
         (region == FIRST_REGION).then_some(ReplicaView {
             region,
             id: self.store,
@@ -228,15 +239,25 @@ fn verdicts<S: System>() -> Vec<Verdict> {
 
 #[test]
 fn a_system_from_outside_runs_and_is_judged() {
-    for (seed, verdict) in verdicts::<Store<false>>().into_iter().enumerate() {
+    for (seed, verdict) in verdicts::<Store<NOTHING>>().into_iter().enumerate() {
         assert_eq!(verdict, Verdict::Clean, "seed {seed}");
     }
 }
 
 #[test]
 fn one_that_forgets_what_it_promised_is_found_out() {
-    let found = verdicts::<Store<true>>().into_iter().filter(
+    let found = verdicts::<Store<HASTY>>().into_iter().filter(
         |verdict| matches!(verdict, Verdict::Finding(finding) if finding.check == Check::Linearizability),
     );
     assert!(found.count() > 10, "most crashes lose an answered put");
+}
+
+#[test]
+fn a_joint_configuration_that_should_be_left_is_no_rest() {
+    for verdict in verdicts::<Store<STUCK>>() {
+        let Verdict::Finding(finding) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(finding.check, Check::Liveness, "{}", finding.message);
+        assert!(finding.message.contains("has not left its joint configuration"), "{}", finding.message);
+    }
+    assert!(verdicts::<Store<JOINT>>().iter().all(|verdict| *verdict == Verdict::Clean));
 }

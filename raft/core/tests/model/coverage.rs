@@ -36,6 +36,8 @@ situations! {
     LeaderRead,
     FollowerRead,
     ReadRefused,
+    /// A read began on a leader when there was one of a later term.
+    DeposedRead,
     /// A leader served a read by its lease.
     LeaseRead,
     Restarted,

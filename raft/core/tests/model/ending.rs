@@ -32,7 +32,7 @@ impl World {
             self.stop_the_removed();
             marker = self.mark(marker);
             if marker.is_some_and(|(at, id)| self.has_recovered(at, id)) {
-                let forgotten = self.oracle.forgotten_read(&self.replicas);
+                let forgotten = self.oracle.forgotten_read(&self.replicas, &self.stopped);
                 assert_eq!(forgotten, None, "a read on a leader was never answered");
                 return;
             }
@@ -63,9 +63,10 @@ impl World {
     fn report_all(&mut self) {
         for ((id, peer), status) in std::mem::take(&mut self.reports) {
             // A snapshot that is still on its way will be reported later.
-            let on_its_way = self.pool.iter().any(|message| {
-                message.snapshot.is_some() && (message.from, message.to) == (id, peer)
-            });
+            let on_its_way = self
+                .pool
+                .iter()
+                .any(|message| message.snapshot.is_some() && (message.from, message.to) == (id, peer));
             if !on_its_way && !self.stopped.contains(&id) {
                 self.act(id as usize - 1, |raw| raw.report_snapshot(peer, status));
             }
@@ -89,8 +90,17 @@ impl World {
             let raw = &replica.raw;
             let mut line = format!(
                 "{} {:?} term {} vote {:?} leader {:?} log {:?}..{:?} commit {} applied {} members {}{}",
-                raw.id(), raw.role(), raw.term(), raw.vote(), raw.leader(), raw.truncated(), raw.last(), raw.commit(),
-                raw.applied(), raw.configuration(), if self.stopped.contains(&raw.id()) { " stopped" } else { "" }
+                raw.id(),
+                raw.role(),
+                raw.term(),
+                raw.vote(),
+                raw.leader(),
+                raw.truncated(),
+                raw.last(),
+                raw.commit(),
+                raw.applied(),
+                raw.configuration(),
+                if self.stopped.contains(&raw.id()) { " stopped" } else { "" }
             );
             for (id, progress) in raw.progresses() {
                 line.push_str(&format!("\n    {id}: {progress:?}"));

@@ -5,13 +5,14 @@
 //! every batch, every write and every message that leaves, and compares with that. It panics at the first
 //! contradiction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState, Message, MessageType, Snapshot};
 use raft::{EntryId, RawNode, ReadId, ReadState, Ready, Role};
 
 use crate::coverage::{Coverage, Situation};
 use crate::replica::{Disk, Machine, Replica, START};
+use crate::seen::Seen;
 
 /// An index as its first leader committed it.
 #[derive(Clone, Copy)]
@@ -19,61 +20,6 @@ struct Committed {
     term: u64,
     /// The term of the leader that committed it.
     by: u64,
-}
-
-/// A replica as it was after the last call.
-struct Seen {
-    term: u64,
-    role: Role,
-    commit: u64,
-    applied: u64,
-    truncated: EntryId,
-    /// Terms of the entries after `truncated`.
-    log: Vec<u64>,
-    /// Of a leader: what it knew of each member.
-    matched: BTreeMap<u64, u64>,
-    /// The number of the last batch.
-    number: u64,
-    hard_state: HardState,
-    /// Committed entries were handed out up to here.
-    handed_out: u64,
-    /// A snapshot was handed out, and nothing may follow before it is applied.
-    restoring: Option<u64>,
-}
-
-impl Seen {
-    fn of(replica: &Replica) -> Seen {
-        let raw = &replica.raw;
-        let terms = raw.first_index()..=raw.last().index;
-        Seen {
-            term: raw.term(),
-            role: raw.role(),
-            commit: raw.commit(),
-            applied: raw.applied(),
-            truncated: raw.truncated(),
-            log: terms.map(|index| raw.term_at(index).expect("in the log")).collect(),
-            matched: BTreeMap::new(),
-            number: 0,
-            hard_state: replica.disk.hard_state(),
-            handed_out: raw.applied(),
-            restoring: None,
-        }
-    }
-
-    fn last(&self) -> u64 {
-        self.truncated.index + self.log.len() as u64
-    }
-
-    fn term_at(&self, index: u64) -> Option<u64> {
-        match index.checked_sub(self.truncated.index)? {
-            0 => Some(self.truncated.term),
-            offset => self.log.get(offset as usize - 1).copied(),
-        }
-    }
-
-    fn led(&self, term: u64) -> bool {
-        self.role == Role::Leader && self.term == term
-    }
 }
 
 /// A read that is not answered yet.
@@ -147,7 +93,8 @@ impl Oracle {
             self.seen[at].matched.clear();
         }
         let (raw, seen) = (&replica.raw, &mut self.seen[at]);
-        (seen.term, seen.role, seen.commit, seen.applied) = (raw.term(), raw.role(), raw.commit(), raw.applied());
+        (seen.term, seen.role, seen.commit, seen.applied) =
+            (raw.term(), raw.role(), raw.commit(), raw.applied());
     }
 
     /// I7 and I10.
@@ -157,8 +104,16 @@ impl Oracle {
         assert!(raw.commit() >= seen.commit, "the commit of {} falls", raw.id());
         assert!(raw.applied() >= seen.applied, "the applied index of {} falls", raw.id());
         let (truncated, last) = (raw.truncated().index, raw.last().index);
-        assert!(raw.applied() <= raw.commit() && raw.commit() <= last, "order of the indexes of {}", raw.id());
-        assert!(truncated <= raw.commit() && raw.first_index() == truncated + 1, "start of the log of {}", raw.id());
+        assert!(
+            raw.applied() <= raw.commit() && raw.commit() <= last,
+            "order of the indexes of {}",
+            raw.id()
+        );
+        assert!(
+            truncated <= raw.commit() && raw.first_index() == truncated + 1,
+            "start of the log of {}",
+            raw.id()
+        );
         assert!(raw.persisted() <= last, "{} persisted what it does not have", raw.id());
         if raw.applied() < truncated {
             assert!(!raw.promotable(), "{} has no state machine", raw.id());
@@ -222,7 +177,12 @@ impl Oracle {
             let other = unapplied.find(|other| is_change(other));
             assert!(other.is_none(), "{} appends {id:?} while {other:?} is not applied", raw.id());
             let committed = raw.term_at(raw.commit());
-            assert_eq!(committed, Some(raw.term()), "{} appends {id:?} before it committed anything", raw.id());
+            assert_eq!(
+                committed,
+                Some(raw.term()),
+                "{} appends {id:?} before it committed anything",
+                raw.id()
+            );
         }
     }
 
@@ -245,7 +205,12 @@ impl Oracle {
         }
         let earlier = self.committed.iter().rev().find(|(_, committed)| committed.by < raw.term());
         let (&index, committed) = earlier.expect("the start");
-        assert!(contains(raw, index, committed.term), "leader {} of term {} lacks {index}", raw.id(), raw.term());
+        assert!(
+            contains(raw, index, committed.term),
+            "leader {} of term {} lacks {index}",
+            raw.id(),
+            raw.term()
+        );
     }
 
     /// I5 and I6.
@@ -258,10 +223,16 @@ impl Oracle {
         // A leader that goes with this commit has stepped down already.
         let decided = raw.role() == Role::Leader || self.seen[at].led(raw.term());
         if decided {
-            assert_eq!(raw.term_at(commit), Some(raw.term()), "{} commits {commit} of another term", raw.id());
+            assert_eq!(
+                raw.term_at(commit),
+                Some(raw.term()),
+                "{} commits {commit} of another term",
+                raw.id()
+            );
             let id = EntryId { term: raw.term(), index: commit };
             let holds = |member: &u64| replicas[*member as usize - 1].disk.holds(id);
-            let quorum = |voters: &[u64]| 2 * voters.iter().filter(|member| holds(member)).count() > voters.len();
+            let quorum =
+                |voters: &[u64]| 2 * voters.iter().filter(|member| holds(member)).count() > voters.len();
             let configuration = raw.configuration();
             let safe = quorum(configuration.voters())
                 && (!configuration.is_joint() || quorum(configuration.outgoing()));
@@ -302,7 +273,11 @@ impl Oracle {
             if was < index {
                 let peer = &replicas[id as usize - 1];
                 if let Some(term) = raw.term_at(index).filter(|_| peer.raw.term() <= raw.term()) {
-                    assert!(peer.disk.holds(EntryId { term, index }), "{} thinks that {id} has {index}", raw.id());
+                    assert!(
+                        peer.disk.holds(EntryId { term, index }),
+                        "{} thinks that {id} has {index}",
+                        raw.id()
+                    );
                 }
             }
             matched.insert(id, index);
@@ -325,7 +300,11 @@ impl Oracle {
         assert_eq!(ready.must_sync, must_sync);
         if let Some(snapshot) = &ready.snapshot {
             let index = metadata_index(snapshot);
-            assert!(index >= seen.handed_out && index == raw.truncated().index, "{} restores {index}", raw.id());
+            assert!(
+                index >= seen.handed_out && index == raw.truncated().index,
+                "{} restores {index}",
+                raw.id()
+            );
             seen.handed_out = index;
             seen.restoring = Some(index);
             self.coverage.note(Situation::SnapshotRestored);
@@ -373,7 +352,10 @@ impl Oracle {
         let (disk, id) = (&replica.disk, replica.raw.id());
         let about_later = kind == MsgRequestPreVote || (kind == MsgRequestPreVoteResponse && !message.reject);
         if !about_later {
-            assert!(message.term <= disk.hard_state().term, "{id} sends a term that is not durable: {message:?}");
+            assert!(
+                message.term <= disk.hard_state().term,
+                "{id} sends a term that is not durable: {message:?}"
+            );
         }
         match kind {
             MsgRequestVote => self.check_vote(id, message.term, id, disk),
@@ -434,7 +416,11 @@ impl Oracle {
             if was_joint && !joint {
                 self.coverage.note(Situation::JointLeft);
             }
-            if after.learners.iter().any(|member| before.voters.contains(member) || before.voters_outgoing.contains(member)) {
+            if after
+                .learners
+                .iter()
+                .any(|member| before.voters.contains(member) || before.voters_outgoing.contains(member))
+            {
                 self.coverage.note(Situation::Demoted);
             }
         }
@@ -454,7 +440,11 @@ impl Oracle {
         let Some(read) = self.reads.get_mut(&state.id) else {
             panic!("nobody began {:?}", state.id);
         };
-        assert_eq!((read.replica, read.lives), (at, replica.lives), "{state:?} is of another replica or life");
+        assert_eq!(
+            (read.replica, read.lives),
+            (at, replica.lives),
+            "{state:?} is of another replica or life"
+        );
         let Some(index) = state.index else {
             read.sure = false;
             self.coverage.note(Situation::ReadRefused);
@@ -487,8 +477,11 @@ impl Oracle {
     }
 
     /// A read that began on a leader and was never answered, though the replica lives on.
-    pub(crate) fn forgotten_read(&self, replicas: &[Replica]) -> Option<ReadId> {
-        let forgotten = |read: &Read| read.sure && replicas[read.replica].lives == read.lives;
+    pub(crate) fn forgotten_read(&self, replicas: &[Replica], stopped: &BTreeSet<u64>) -> Option<ReadId> {
+        let forgotten = |read: &Read| {
+            let replica = &replicas[read.replica];
+            read.sure && replica.lives == read.lives && !stopped.contains(&replica.raw.id())
+        };
         self.reads.iter().find(|(_, read)| forgotten(read)).map(|(id, _)| *id)
     }
 }
@@ -505,6 +498,8 @@ fn contains(raw: &RawNode, index: u64, term: u64) -> bool {
 fn has_disjoint_quorums(a: &ConfState, b: &ConfState) -> bool {
     let mask = |ids: &[u64]| ids.iter().fold(0u32, |mask, id| mask | 1 << (id - 1));
     let majority = |of: u32, set: u32| of == 0 || 2 * (of & set).count_ones() > of.count_ones();
-    let quorum = |state: &ConfState, set| majority(mask(&state.voters), set) && majority(mask(&state.voters_outgoing), set);
+    let quorum = |state: &ConfState, set| {
+        majority(mask(&state.voters), set) && majority(mask(&state.voters_outgoing), set)
+    };
     (0..1 << 7).any(|set| quorum(a, set) && quorum(b, !set))
 }

@@ -25,7 +25,8 @@ impl Machine {
         let words = [entry.index, entry.term, entry.entry_type as u64];
         let bytes = words.iter().flat_map(|word| word.to_be_bytes()).chain(entry.data.iter().copied());
         // FNV-1a.
-        self.digest = bytes.fold(self.digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        self.digest =
+            bytes.fold(self.digest, |digest, byte| (digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         (self.term, self.applied) = (entry.term, entry.index);
     }
 
@@ -88,7 +89,11 @@ impl Disk {
     fn sync_commit(&mut self) {
         if let Some(hard_state) = self.unsynced.take() {
             let synced = self.hard_state();
-            assert_eq!((hard_state.term, hard_state.vote), (synced.term, synced.vote), "promised without a sync");
+            assert_eq!(
+                (hard_state.term, hard_state.vote),
+                (synced.term, synced.vote),
+                "promised without a sync"
+            );
             self.log.set_hard_state(hard_state);
         }
     }
@@ -239,7 +244,8 @@ pub(crate) fn describe(message: &Message) -> String {
         add("at", format!("{}/{}", message.log_term, message.index));
     }
     if !message.entries.is_empty() {
-        let ids: Vec<_> = message.entries.iter().map(|entry| format!("{}/{}", entry.term, entry.index)).collect();
+        let ids: Vec<_> =
+            message.entries.iter().map(|entry| format!("{}/{}", entry.term, entry.index)).collect();
         add("entries", ids.join(" "));
     }
     if message.commit != 0 {

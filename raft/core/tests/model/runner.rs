@@ -14,7 +14,7 @@ use crate::ending::HEALED;
 use crate::world::World;
 
 /// Lines of a transcript that are shown: of the history, and of the ending, which may go on for long.
-const SHOWN: (usize, usize) = (10, 260);
+const SHOWN: (usize, usize) = (120, 30);
 
 /// Plays a case to its end.
 fn play(world: &mut World, case: &Case) {
@@ -40,14 +40,14 @@ pub(crate) fn replay(case: &Case) -> Coverage {
 
 /// Plays random cases. The number of them and the seed are proptest's, `PROPTEST_CASES` and
 /// `PROPTEST_RNG_SEED`; without the latter the seed is always the same.
-pub(crate) fn play_random(config: Config, actions: std::ops::Range<usize>) -> Counts {
+pub(crate) fn play_random(config: Config) -> Counts {
     let rng_seed = match config.rng_seed {
         RngSeed::Random => RngSeed::Fixed(1),
         fixed => fixed,
     };
-    let config = Config { rng_seed, failure_persistence: None, max_shrink_iters: 20_000, ..config };
+    let config = Config { rng_seed, failure_persistence: None, ..config };
     let counts = Cell::new(Counts::NONE);
-    let result = TestRunner::new(config).run(&case(actions), |case| {
+    let result = TestRunner::new(config).run(&case(1..400), |case| {
         let coverage = judge(&case).map_err(TestCaseError::fail)?;
         let mut sum = counts.get();
         sum.add(coverage);

@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use prost::Message as _;
 use raft::eraftpb::{
-    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry, EntryType, Message,
-    MessageType,
+    ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, Entry, EntryType,
+    Message, MessageType,
 };
-use raft::{EntryId, Error, RawNode, Ready, Role, SnapshotStatus, conf_change_of};
+use raft::{EntryId, Error, ProgressState, RawNode, Role, SnapshotStatus};
 
-use crate::action::{Action, Edit, Group, LEADER, Lazy, Who};
+use crate::action::{Action, Edit, Group, LEADER, OLD_LEADER, Who};
 use crate::coverage::Situation;
 use crate::oracle::Oracle;
-use crate::replica::{Job, Machine, Replica, describe};
+use crate::replica::{Replica, describe};
 
 /// More messages than that are not under way at once: the oldest are lost.
 const POOL: usize = 150;
@@ -41,7 +41,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(group: &Group, with_transcript: bool) -> World {
-        let replicas: Vec<Replica> = (1..=u64::from(group.replicas)).map(|id| Replica::fresh(id, group)).collect();
+        let replicas: Vec<Replica> =
+            (1..=u64::from(group.replicas)).map(|id| Replica::fresh(id, group)).collect();
         World {
             oracle: Oracle::new(&replicas),
             replicas,
@@ -75,8 +76,18 @@ impl World {
         leading.filter(|&at| !self.stopped.contains(&self.raw(at).id())).max_by_key(|&at| self.raw(at).term())
     }
 
+    /// The replica that leads the lowest term, of those that lead one.
+    fn old_leader(&self) -> Option<usize> {
+        let leading = (0..self.replicas.len()).filter(|&at| self.raw(at).role() == Role::Leader);
+        leading.min_by_key(|&at| self.raw(at).term())
+    }
+
     fn resolve(&self, who: Who) -> Option<usize> {
-        if who >= LEADER { self.leader() } else { Some(usize::from(who) % self.replicas.len()) }
+        match who {
+            LEADER => self.leader(),
+            OLD_LEADER => self.old_leader(),
+            _ => Some(usize::from(who) % self.replicas.len()),
+        }
     }
 
     pub(crate) fn raw(&self, at: usize) -> &RawNode {
@@ -123,8 +134,9 @@ impl World {
             }
             Action::Heal => self.cuts.clear(),
             Action::Tick { who, .. }
+            | Action::DeliverTo { who, .. }
             | Action::Cut { from: who, .. }
-            | Action::Isolate { who }
+            | Action::Isolate { who, .. }
             | Action::Propose { who, .. }
             | Action::Step { who, .. }
             | Action::Read { who }
@@ -155,15 +167,17 @@ impl World {
     fn perform_on(&mut self, at: usize, action: &Action) {
         match action {
             Action::Tick { ticks, at_once, .. } => self.tick(at, *ticks, *at_once),
+            Action::DeliverTo { count, .. } => self.deliver_to(at, usize::from(*count)),
             Action::Cut { to, .. } => {
                 if let Some(to) = self.resolve(*to) {
                     self.cuts.insert((self.raw(at).id(), self.raw(to).id()));
                 }
             }
-            Action::Isolate { .. } => {
+            Action::Isolate { rounds, .. } => {
                 let id = self.raw(at).id();
                 let others = (1..=self.replicas.len() as u64).filter(|&other| other != id);
                 others.for_each(|other| self.cuts.extend([(id, other), (other, id)]));
+                (0..*rounds).for_each(|_| self.round());
             }
             Action::Propose { large, .. } => {
                 let data = self.data(*large);
@@ -285,6 +299,15 @@ impl World {
         }
     }
 
+    fn deliver_to(&mut self, at: usize, count: usize) {
+        let id = self.raw(at).id();
+        for _ in 0..count {
+            let Some(place) = self.pool.iter().position(|message| message.to == id) else { return };
+            let message = self.pool.remove(place);
+            self.deliver(message);
+        }
+    }
+
     fn deliver(&mut self, message: Message) {
         self.note(|| format!("    {}", describe(&message)));
         if self.stopped.contains(&message.to) {
@@ -295,7 +318,15 @@ impl World {
             self.reports.insert((message.from, message.to), SnapshotStatus::Finished);
         }
         let whole = message.snapshot.is_some() && contains(self.raw(at), &message);
-        let result = self.act(at, |raw| raw.step(message));
+        let arrived = acknowledges_snapshot(self.raw(at), &message).then_some(message.from);
+        let result = self.call(at, |raw| raw.step(message));
+        if let Some(peer) = arrived.and_then(|peer| self.raw(at).progress(peer)) {
+            assert!(
+                !matches!(peer.state(), ProgressState::Snapshot { .. }),
+                "the snapshot arrived: {peer:?}"
+            );
+        }
+        self.work(at);
         let raw = &self.replicas[at].raw;
         match kind {
             MessageType::MsgPropose => {
@@ -324,7 +355,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, at: usize, messages: Vec<Message>) {
+    pub(crate) fn send(&mut self, at: usize, messages: Vec<Message>) {
         for message in messages {
             self.oracle.check_send(&self.replicas, at, &message);
             assert!(message.to != 0 && message.to != self.raw(at).id(), "{message:?}");
@@ -359,11 +390,20 @@ impl World {
             }
         });
         let id = self.raw(at).id();
-        let message = Message { msg_type: MessageType::MsgPropose as i32, to: id, from: id, entries, ..Message::default() };
+        let message = Message {
+            msg_type: MessageType::MsgPropose as i32,
+            to: id,
+            from: id,
+            entries,
+            ..Message::default()
+        };
         let _ = self.act(at, |raw| raw.step(message));
     }
 
     fn read(&mut self, at: usize) {
+        if self.raw(at).role() == Role::Leader && self.leader() != Some(at) {
+            self.oracle.coverage.note(Situation::DeposedRead);
+        }
         let leased = self.raw(at).has_lease();
         // The floor is what is committed when the read begins.
         if let Ok(id) = self.call(at, RawNode::read_index) {
@@ -375,166 +415,21 @@ impl World {
         self.work(at);
     }
 
-    // The caller's work.
-
-    fn pace(&mut self, at: usize, lazy: Lazy) {
-        self.replicas[at].lazy = lazy;
-        if !lazy.snapshots {
-            self.finish_snapshot(at, false);
-        }
-        self.work(at);
-    }
-
-    /// Does whatever is not to be held back.
-    pub(crate) fn work(&mut self, at: usize) {
-        for batches in 0.. {
-            assert!(batches < 200, "replica {} has work without end", self.raw(at).id());
-            let lazy = self.replicas[at].lazy;
-            if !lazy.disk {
-                self.persist(at, usize::MAX);
-            }
-            if !lazy.apply {
-                self.apply(at, usize::MAX);
-            }
-            if lazy.ready || !self.raw(at).has_ready() {
-                break;
-            }
-            self.take_ready(at);
-        }
-    }
-
-    fn take_ready(&mut self, at: usize) {
-        if !self.raw(at).has_ready() {
-            return;
-        }
-        let mut ready: Ready = self.call(at, RawNode::ready);
-        self.oracle.check_ready(at, &self.replicas[at], &ready);
-        for state in std::mem::take(&mut ready.read_states) {
-            self.oracle.end_read(at, &self.replicas[at], state);
-        }
-        let replica = &mut self.replicas[at];
-        if let Some(snapshot) = &ready.snapshot {
-            // What was to be applied before is part of it, so it can be left out. Its last entry must be: to
-            // report that as applied would be to report the snapshot as restored.
-            let index = Machine::from_snapshot(snapshot).applied;
-            let keeps = self.group.seed % 2 == 0;
-            replica.jobs.retain(|job| keeps && job.index() < index);
-            replica.jobs.push_back(Job::Restore(snapshot.clone()));
-        }
-        replica.jobs.extend(ready.committed_entries.drain(..).map(Job::Entry));
-        let messages = std::mem::take(&mut ready.messages);
-        let wants_snapshot = ready.wants_snapshot;
-        replica.writing.push_back(ready);
-        if wants_snapshot {
-            let term = replica.raw.term();
-            let before = replica.making.take();
-            assert!(before.as_ref().is_none_or(|(asked, _)| *asked < term), "asked twice for a snapshot");
-            // What was begun for an earlier leadership is as good.
-            let snapshot = before.map_or_else(|| replica.snapshot(), |(_, snapshot)| snapshot);
-            replica.making = Some((term, snapshot));
-            if !replica.lazy.snapshots {
-                self.finish_snapshot(at, false);
-            }
-        }
-        self.send(at, messages);
-    }
-
-    pub(crate) fn finish_snapshot(&mut self, at: usize, fails: bool) {
-        if let Some((_, snapshot)) = self.replicas[at].making.take() {
-            match fails {
-                true => self.call(at, RawNode::on_snapshot_failed),
-                false => self.call(at, |raw| raw.on_snapshot(snapshot)),
-            }
-        }
-    }
-
-    fn persist(&mut self, at: usize, batches: usize) {
-        let replica = &mut self.replicas[at];
-        let (id, mut newest) = (replica.raw.id(), None);
-        let mut sent = Vec::new();
-        for _ in 0..batches.min(replica.writing.len()) {
-            let replica = &mut self.replicas[at];
-            let Some(ready) = replica.writing.pop_front() else { break };
-            let before = replica.disk.hard_state();
-            replica.disk.write(&ready);
-            self.oracle.check_write(id, before, &replica.disk);
-            for message in &ready.persisted_messages {
-                self.oracle.check_send(&self.replicas, at, message);
-            }
-            newest = Some(ready.number);
-            sent.extend(ready.persisted_messages);
-        }
-        if let Some(number) = newest {
-            self.call(at, |raw| raw.on_persisted(number));
-            self.pool.extend(sent);
-        }
-    }
-
-    /// Does jobs on the state machine, and reports the last one.
-    fn apply(&mut self, at: usize, jobs: usize) {
-        let id = self.raw(at).id();
-        for _ in 0..jobs.min(self.replicas[at].jobs.len()) {
-            let Some(job) = self.replicas[at].jobs.pop_front() else { break };
-            match job {
-                Job::Restore(snapshot) => {
-                    self.replicas[at].machine = Machine::from_snapshot(&snapshot);
-                    let index = self.replicas[at].machine.applied;
-                    self.oracle.restored(at, index);
-                    self.oracle.check_applied(id, &self.replicas[at].machine);
-                    self.call(at, |raw| raw.on_applied(index));
-                    let superseded = self.raw(at).truncated().index > index;
-                    assert!(superseded || self.raw(at).conf_state() == self.replicas[at].machine.conf_state);
-                }
-                Job::Entry(entry) => self.apply_entry(at, &entry),
-            }
-        }
-        let applied = self.replicas[at].machine.applied;
-        if applied > self.raw(at).applied() {
-            self.call(at, |raw| raw.on_applied(applied));
-        }
-    }
-
-    fn apply_entry(&mut self, at: usize, entry: &Entry) {
-        if entry.entry_type() != EntryType::EntryNormal {
-            let change = conf_change_of(entry).expect("a valid change");
-            let conf_state = self.call(at, |raw| raw.apply_conf_change(&change)).expect("the leader checked it");
-            self.replicas[at].machine.conf_state = conf_state;
-        }
-        let machine = &mut self.replicas[at].machine;
-        machine.apply(entry);
-        let id = self.replicas[at].raw.id();
-        self.oracle.check_applied(id, &self.replicas[at].machine);
-    }
-
-    fn compact(&mut self, at: usize, keep: u64) {
-        let index = self.raw(at).applied().saturating_sub(keep);
-        if index <= self.raw(at).truncated().index {
-            return;
-        }
-        self.oracle.coverage.note(Situation::Compacted);
-        self.replicas[at].checkpoint();
-        self.act(at, |raw| raw.compact(index));
-        self.replicas[at].compact_disk(index);
-    }
-
-    fn crash(&mut self, at: usize, kept: usize, keeps_commit: bool) {
-        let replica = &mut self.replicas[at];
-        let before = replica.disk.hard_state();
-        let lost = replica.crash(kept, keeps_commit);
-        self.oracle.check_write(replica.raw.id(), before, &replica.disk);
-        self.oracle.restarted(at, &self.replicas[at]);
-        self.oracle.coverage.note(Situation::Restarted);
-        if lost {
-            self.oracle.coverage.note(Situation::UnsyncedLost);
-        }
-        self.work(at);
-    }
-
     /// The entry that a client of the leader gets, if it takes one.
     pub(crate) fn propose_marker(&mut self, at: usize) -> Option<EntryId> {
         let data = self.data(false);
         self.act(at, |raw| raw.propose(data)).ok()
     }
+}
+
+/// Whether a message tells a leader that a snapshot on its way has arrived.
+fn acknowledges_snapshot(raw: &RawNode, message: &Message) -> bool {
+    let accepts = message.msg_type() == MessageType::MsgAppendResponse && !message.reject;
+    let pending = raw.progress(message.from).is_some_and(|progress| match progress.state() {
+        ProgressState::Snapshot { pending } => *pending <= message.index,
+        _ => false,
+    });
+    accepts && pending && message.term == raw.term()
 }
 
 /// Whether a replica has all that a snapshot stands for.

@@ -82,6 +82,8 @@ pub(crate) struct Replica {
     pub(crate) members_before: Option<Members>,
     /// Whether a snapshot took its log's place in the event under way.
     pub(crate) restored: bool,
+    /// How many did since its store booted.
+    pub(crate) snapshots: u64,
     /// Its log as it reads it.
     pub(crate) visible: LogTerms,
     /// Its log as a crash would leave it.
@@ -104,6 +106,7 @@ impl Replica {
             members: Members::default(),
             members_before: None,
             restored: false,
+            snapshots: 0,
             visible: LogTerms::starting_after(0, 0),
             durable_log: LogTerms::starting_after(0, 0),
             written: HardState::default(),
@@ -122,6 +125,7 @@ impl Replica {
         self.durable = disk.hard;
         self.durable_applied = disk.applied;
         self.restored = false;
+        self.snapshots = 0;
         self.pending.clear();
     }
 
@@ -130,18 +134,20 @@ impl Replica {
         index >= self.visible.truncated() && self.visible.term_at(index) != Some(term)
     }
 
-    /// Compaction took its log up to this entry.
-    pub(crate) fn compact(&mut self, index: u64, term: u64) {
+    /// Compaction took its log up to this entry. Where the entry was not durable, what took its place is when the write
+    /// `seq` is.
+    pub(crate) fn compact(&mut self, seq: u64, index: u64, term: u64) {
         self.visible.start_after(index, term);
         if self.durable_log.term_at(index) == Some(term) {
             self.durable_log.start_after(index, term);
+        } else if seq != 0 {
+            self.pending.push_back((seq, Pending::Start { index, term }));
         }
     }
 
     /// A snapshot took the place of its log. What it replaced stays durable until the write `seq` is; 0 if that
     /// is none of those that are told.
     pub(crate) fn restore(&mut self, seq: u64, index: u64, term: u64) {
-        self.restored = true;
         self.visible.start_after(index, term);
         if seq == 0 {
             self.pending.retain(|(_, write)| matches!(write, Pending::Hard(_)));

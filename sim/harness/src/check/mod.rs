@@ -135,12 +135,15 @@ pub enum DiskWrite {
     /// Term and vote.
     Hard(HardState),
     /// The log starts after this entry now: compaction took it away, or a snapshot took the place of the whole
-    /// log, if the entry is not in it. Comes before all other changes of its event.
+    /// log, if the entry is not in it. A snapshot comes before all other changes of its event; compaction too, but
+    /// after the entries that the event writes only to take them away.
     Start {
         /// The entry's index.
         index: u64,
         /// Its term.
         term: u64,
+        /// Whether it was a snapshot.
+        restored: bool,
     },
 }
 
@@ -212,6 +215,12 @@ impl Checks {
         self.region(region).map_or(0, |checks| checks.ledger.committed.last())
     }
 
+    /// The last index of a replica's log, also while its store is down; `None` where nothing was told of it.
+    #[must_use]
+    pub fn last_index(&self, region: u64, replica: u64) -> Option<u64> {
+        Some(self.region(region)?.ledger.replica(replica)?.visible.last())
+    }
+
     /// The facts of a replica at a time.
     #[inline]
     pub fn at(&mut self, site: Site) -> Facts<'_> {
@@ -256,6 +265,13 @@ impl Facts<'_> {
     #[must_use]
     pub fn last_state(&self) -> Option<&ReplicaState> {
         self.replica().state.as_ref()
+    }
+
+    /// It has restored so many snapshots since its store booted. Whether that is more than it said before.
+    #[inline]
+    pub fn has_restored(&mut self, snapshots: u64) -> bool {
+        let known = &mut self.region.ledger.replicas[self.place].snapshots;
+        std::mem::replace(known, snapshots) < snapshots
     }
 
     /// The index before the start of its log, as far as it was told.

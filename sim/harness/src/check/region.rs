@@ -113,12 +113,16 @@ impl RegionChecks {
                     replica.pending.push_back((seq, Pending::Hard(hard)));
                 }
             }
-            DiskWrite::Start { index, term } => {
-                if self.ledger.replicas[place].is_replaced_by(index, term) {
+            DiskWrite::Start { index, term, restored } => {
+                let replica = &mut self.ledger.replicas[place];
+                replica.restored = restored;
+                // One that is new here begins with something that nobody saw it write.
+                let replaced = restored || replica.state.is_none();
+                if replaced && replica.is_replaced_by(index, term) {
                     self.ask_replaced(place, index, now)?;
                     self.ledger.replicas[place].restore(seq, index, term);
                 } else {
-                    self.ledger.replicas[place].compact(index, term);
+                    replica.compact(seq, index, term);
                 }
             }
         }

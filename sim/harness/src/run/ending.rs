@@ -9,6 +9,7 @@ use crate::client::ClientInput;
 use crate::history::{Outcome, Request};
 use crate::linearizability::{self, Budget};
 use crate::node::{NodeInput, node_of};
+use crate::record;
 use crate::report::{Finding, Verdict};
 use crate::scenario::ast::{Check, Ending, NetworkConfig};
 use crate::system::System;
@@ -53,9 +54,13 @@ impl<S: System> Run<S> {
     /// The first thing that a cluster at rest would have and this one has not.
     pub(super) fn unhealed(&self) -> Option<String> {
         let Some(leader) = self.leader() else { return Some("no store leads".to_owned()) };
-        let led = self.state(leader)?;
+        let (led, members) = self.view(leader).map(|view| (view.state, view.members))?;
+        if members.auto_leave {
+            return Some(format!("store {leader} leads and has not left its joint configuration"));
+        }
         for store in self.members() {
-            let Some(state) = self.state(store) else { return Some(format!("store {store} does not serve")) };
+            let Some(view) = self.view(store) else { return Some(format!("store {store} does not serve")) };
+            let state = view.state;
             if state.term != led.term || (store != leader && state.role != Role::Follower) {
                 return Some(format!(
                     "store {leader} leads term {}, but store {store} is {} in term {}",
@@ -67,6 +72,11 @@ impl<S: System> Run<S> {
                     "the log of store {leader} ends at {}, but store {store} has applied {} of {}",
                     led.last, state.applied, state.last
                 ));
+            }
+            if view.members != members {
+                let told = |store| Some(record::members(self.system(store)?, &self.view(store)?));
+                let (led, has) = (told(leader)?, told(store)?);
+                return Some(format!("store {leader} leads {led}, but store {store} has {has}"));
             }
         }
         let busy = self.clients().find(|client| !client.is_idle());

@@ -27,7 +27,7 @@ impl<S: System> Run<S> {
             }
             Condition::ReplicasEqual => self.replicas_differ().is_none(),
             Condition::Reaches { gauge, on, value } => {
-                self.gauges(*gauge, on.as_ref())?.iter().all(|(_, now)| now >= value)
+                self.gauges(*gauge, on)?.iter().all(|(_, now)| now >= value)
             }
             Condition::Role { on, is } => self.have_role(on, *is)?,
             Condition::Members(wanted) => self.members_differ(wanted)?.is_none(),
@@ -36,9 +36,9 @@ impl<S: System> Run<S> {
                 let led = self.leader().and_then(|leader| self.state(leader));
                 led.is_some_and(|led| led.truncated > self.last_index(store))
             }
-            Condition::SnapshotApplied { on } => {
-                let store = self.store(on)?;
-                self.view(store).is_some_and(|view| view.snapshots > 0)
+            Condition::SnapshotApplied { on, count } => {
+                let stores = self.stores(on)?;
+                stores.iter().all(|store| self.view(*store).is_some_and(|view| view.snapshots >= *count))
             }
             Condition::Acted { filter, count } => {
                 self.filters.get(filter).is_some_and(|id| self.world.filter_acted(*id) >= *count)
@@ -82,14 +82,14 @@ impl<S: System> Run<S> {
                     Compares::Reaches(n) => value < *n,
                     Compares::Below(n) => value >= *n,
                 };
-                let gauges = self.gauges(*gauge, on.as_ref())?;
+                let gauges = self.gauges(*gauge, on)?;
                 gauges
                     .into_iter()
                     .find(|(_, value)| wrong(*value))
                     .map(|(store, value)| format!("{gauge} of store {store} is {value}"))
             }
             Expectation::Role { on, is } => {
-                let stores = self.stores(std::slice::from_ref(on))?;
+                let stores = self.stores(on)?;
                 let wrong =
                     stores.into_iter().find(|store| self.state(*store).is_none_or(|state| state.role != *is));
                 wrong.map(|store| match self.state(store) {
@@ -110,15 +110,13 @@ impl<S: System> Run<S> {
     fn has_leader(&mut self, which: &Leader) -> Result<bool, Finding> {
         // A name like "leader" in `on` needs one, so look for one first.
         let Some(leader) = self.leader() else { return Ok(false) };
-        let is =
-            |stores: Option<Vec<u64>>, otherwise| stores.map_or(otherwise, |stores| stores.contains(&leader));
-        let on = which.on.as_ref().map(|on| self.stores(std::slice::from_ref(on))).transpose()?;
-        let not = which.not.as_ref().map(|not| self.stores(std::slice::from_ref(not))).transpose()?;
-        Ok(is(on, true) && !is(not, false))
+        let Leader { on, not } = which;
+        let (one_of, none_of) = (self.stores_beside(on, not)?, self.stores_beside(not, on)?);
+        Ok((on.is_empty() || one_of.contains(&leader)) && !none_of.contains(&leader))
     }
 
-    fn have_role(&mut self, on: &Target, role: Role) -> Result<bool, Finding> {
-        let stores = self.stores(std::slice::from_ref(on))?;
+    fn have_role(&mut self, on: &[Target], role: Role) -> Result<bool, Finding> {
+        let stores = self.stores(on)?;
         Ok(stores.iter().all(|store| self.state(*store).is_some_and(|state| state.role == role)))
     }
 
@@ -135,20 +133,21 @@ impl<S: System> Run<S> {
         self.world.observer().checks().committed(FIRST_REGION).max(now)
     }
 
-    /// A number of each store that a target names; of the store with the highest without a target.
-    fn gauges(&mut self, gauge: Gauge, on: Option<&Target>) -> Result<Vec<(u64, u64)>, Finding> {
+    /// A number of each store that targets name; of the store with the highest without a target.
+    fn gauges(&mut self, gauge: Gauge, on: &[Target]) -> Result<Vec<(u64, u64)>, Finding> {
         let value = |state: &ReplicaState| match gauge {
             Gauge::Term => state.term,
             Gauge::Commit => state.commit,
             Gauge::AppliedIndex => state.applied,
+            Gauge::LastIndex => state.last,
             Gauge::Truncated => state.truncated,
         };
-        let Some(on) = on else {
+        if on.is_empty() {
             let highest =
                 self.states().map(|(store, state)| (store, value(&state))).max_by_key(|(_, value)| *value);
             return Ok(vec![highest.unwrap_or((0, 0))]);
-        };
-        let stores = self.stores(std::slice::from_ref(on))?;
+        }
+        let stores = self.stores(on)?;
         Ok(stores
             .into_iter()
             .map(|store| (store, self.state(store).map_or(0, |state| value(&state))))
@@ -157,13 +156,19 @@ impl<S: System> Run<S> {
 
     /// The last index of a store's log, whether it runs or not.
     fn last_index(&self, store: u64) -> u64 {
-        let on_disk = || S::on_disk(self.world.disk(node_of(store)), FIRST_REGION).log.last();
-        self.state(store).map_or_else(on_disk, |state| state.last)
+        let node = node_of(store);
+        // This may be asked after every event. The checks keep what a crash left; without them its disk is read again.
+        let left = || {
+            let known = self.world.observer().last_index(node, FIRST_REGION);
+            known.unwrap_or_else(|| S::on_disk(self.world.disk(node), FIRST_REGION).log.last())
+        };
+        self.state(store).map_or_else(left, |state| state.last)
     }
 
     /// The first store whose applied configuration is not as wanted, in words.
     fn members_differ(&mut self, wanted: &Members) -> Result<Option<String>, Finding> {
-        let on = self.stores(std::slice::from_ref(wanted.on.as_ref().unwrap_or(&Target::Leader)))?;
+        let on = if wanted.on.is_empty() { &[Target::Leader][..] } else { &wanted.on };
+        let on = self.stores(on)?;
         let mut stores = |targets: &Option<Vec<Target>>| {
             targets.as_ref().map(|targets| self.stores(targets).map(sorted)).transpose()
         };

@@ -62,7 +62,11 @@ impl<S: System> Run<S> {
             Err(finding) => Some(finding.message),
         };
         match (insist, why_not) {
-            (Insist::Within(_), None) | (Insist::Refused, Some(_)) => self.next_step(),
+            (Insist::Within(_), None) => self.next_step(),
+            (Insist::Refused, Some(why)) => {
+                self.note(format!("refused: {why}"));
+                self.next_step();
+            }
             (Insist::Refused, None) => {
                 return Err(self.finding(Check::Expectation, "the change was accepted".to_owned()));
             }

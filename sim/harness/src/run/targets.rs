@@ -29,7 +29,7 @@ impl<S: System> Run<S> {
     /// The stores with a member of the group, as its leader knows it. Without a leader nobody can tell, and all may be.
     pub(super) fn members(&self) -> Vec<u64> {
         let led = self.leader().and_then(|leader| Some((leader, self.view(leader)?.members)));
-        let Some((leader, Members { voters, outgoing, learners })) = led else {
+        let Some((leader, Members { voters, outgoing, learners, .. })) = led else {
             return (1..=self.scenario.cluster.stores).collect();
         };
         let parts = [voters, outgoing, learners].into_iter();
@@ -55,7 +55,16 @@ impl<S: System> Run<S> {
 
     /// The stores that a list of targets names, in its order and each once.
     pub(super) fn stores(&mut self, targets: &[Target]) -> Result<Vec<u64>, Finding> {
-        let named = self.named(targets)?;
+        self.stores_beside(targets, &[])
+    }
+
+    /// The same where the step names more stores, `beside`: "others" are none of them.
+    pub(super) fn stores_beside(
+        &mut self,
+        targets: &[Target],
+        beside: &[Target],
+    ) -> Result<Vec<u64>, Finding> {
+        let named = self.named(targets.iter().chain(beside))?;
         let mut stores = Vec::new();
         for target in targets {
             for store in self.resolve(target, &named)? {
@@ -95,7 +104,7 @@ impl<S: System> Run<S> {
             Target::Follower => vec![self.draw_follower(target)?],
             Target::Followers => {
                 let leader = self.leader().ok_or_else(|| self.no_such("a leader", target))?;
-                all.filter(|store| *store != leader).collect()
+                self.members().into_iter().filter(|store| *store != leader).collect()
             }
             Target::All => all.collect(),
             Target::Others => all.filter(|store| !named.contains(store)).collect(),

@@ -75,8 +75,6 @@ pub struct RaftConfig {
     pub check_quorum: bool,
     /// Whether a leader that a change has removed steps down.
     pub step_down_on_removal: bool,
-    /// Whether a follower forwards proposals to its leader.
-    pub forward_proposals: bool,
     /// Each store's priority in elections, as many as stores; empty: all zero.
     pub priorities: Vec<i64>,
     /// How a read index is confirmed; bare Raft only.
@@ -109,7 +107,6 @@ impl Default for RaftConfig {
             pre_vote: false,
             check_quorum: false,
             step_down_on_removal: true,
-            forward_proposals: true,
             priorities: Vec::new(),
             read_index: ReadIndexMode::Safe,
             lease_margin: 2,
@@ -339,8 +336,7 @@ sections! {
         max_uncommitted_size "max-uncommitted-size" Shape::Bound, "Most bytes of a leader's own uncommitted entries; beyond, it refuses proposals.";
         pre_vote "pre-vote" Shape::Flag, "Whether a candidate first asks whether it would be elected.";
         check_quorum "check-quorum" Shape::Flag, "Whether a leader steps down that no quorum answers, and voters that hear from one elect no other.";
-        step_down_on_removal "step-down-on-removal" Shape::Flag, "Whether a leader that a change has removed steps down.";
-        forward_proposals "forward-proposals" Shape::Flag, "Whether a follower forwards proposals to its leader.";
+        step_down_on_removal "step-down-on-removal" Shape::Flag, "Whether a leader that a change has removed steps down; otherwise it leads on, and its followers stay with it, until another store stands for election or it stops.";
         priorities "priorities" Shape::Integers, "Each store's priority in elections, one a store; default: all 0.";
         read_index "read-index" Shape::Word(&READ_INDEX), "How a read index is confirmed; \"lease\" needs check-quorum." [Raft];
         lease_margin "lease-margin" Shape::Count(0, u32::MAX as u64), "Ticks by which a lease ends early; with a lease, at least 3 fewer than election-ticks." [Raft];

@@ -1,6 +1,6 @@
 //! Reading what steps look at: the conditions of `wait`, the expectations of `expect`.
 
-use super::ast::{Action, Compares, Condition, Expectation, Gauge, Keyword, Leader, Members};
+use super::ast::{Action, Compares, Condition, Expectation, Gauge, Keyword, Leader, Members, Target};
 use super::grammar::Shape;
 use super::reader::{Place, Read, Reader, Reported};
 use super::steps::StepReader;
@@ -20,7 +20,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "applied" => Condition::Applied,
             "replicas-equal" => Condition::ReplicasEqual,
             "role" => {
-                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
+                let (on, is) = (self.required("on", Reader::looked_at), self.required("is", Reader::word));
                 Condition::Role { on: on?, is: is? }
             }
             "dropped" => {
@@ -30,10 +30,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             }
             "members" => Condition::Members(self.members()?),
             "log-truncated" => Condition::LogTruncated { past: self.required("past", Reader::store)? },
-            "snapshot-applied" => Condition::SnapshotApplied { on: self.required("on", Reader::store)? },
+            "snapshot-applied" => {
+                let on = self.required("on", Reader::looked_at);
+                let count = self.optional("count", Reader::count);
+                Condition::SnapshotApplied { on: on?, count: count?.unwrap_or(1) }
+            }
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
-                let on = self.optional("on", Reader::target);
+                let on = self.looked_at("on");
                 let value = self.required("reaches", Reader::count);
                 Condition::Reaches { gauge, on: on?, value: value? }
             }
@@ -42,7 +46,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     }
 
     fn leader(&mut self) -> Read<Leader> {
-        let (on, not) = (self.optional("on", Reader::target), self.optional("not", Reader::target));
+        let (on, not) = (self.looked_at("on"), self.looked_at("not"));
         Ok(Leader { on: on?, not: not? })
     }
 
@@ -59,17 +63,22 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 Expectation::Value { key: key?, answer: answer?.ok_or(Reported)? }
             }
             "role" => {
-                let (on, is) = (self.required("on", Reader::target), self.required("is", Reader::word));
+                let (on, is) = (self.required("on", Reader::looked_at), self.required("is", Reader::word));
                 Expectation::Role { on: on?, is: is? }
             }
             "members" => Expectation::Members(self.members()?),
             "violation" => Expectation::Violation { of: self.required("of", Reader::word)? },
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
-                let (on, compares) = (self.optional("on", Reader::target), self.compares());
+                let (on, compares) = (self.looked_at("on"), self.compares());
                 Expectation::Gauge { gauge, on: on?, compares: compares? }
             }
         })
+    }
+
+    /// `on` or `not` where it may be missing: then empty.
+    fn looked_at(&mut self, key: &'static str) -> Read<Vec<Target>> {
+        self.optional(key, Reader::looked_at).map(Option::unwrap_or_default)
     }
 
     fn compares(&mut self) -> Read<Compares> {
@@ -80,8 +89,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     }
 
     fn members(&mut self) -> Read<Members> {
-        let (on, voters) =
-            (self.optional("on", Reader::target), self.optional("voters", Reader::any_targets));
+        let (on, voters) = (self.looked_at("on"), self.optional("voters", Reader::any_targets));
         let learners = self.optional("learners", Reader::any_targets);
         let joint = self.optional("joint", Reader::flag);
         Ok(Members { on: on?, voters: voters?, learners: learners?, joint: joint? })

@@ -23,7 +23,7 @@
 //! `ending = "heal"` (afterwards faults end and the cluster must converge; `"none"`: stop there),
 //! `system = "raftstore"`, `cluster = { stores }`, `raft = { tick, election-ticks, heartbeat-ticks, max-inflight,
 //! max-message-size, max-inflight-size, max-committed-size, max-uncommitted-size, pre-vote, check-quorum,
-//! step-down-on-removal, forward-proposals, priorities }`, `raftstore = { kv-sync-interval }`,
+//! step-down-on-removal, priorities }`, `raftstore = { kv-sync-interval }`,
 //! `network = { latency, loss, duplicate, reorder }`, `disk = { sync }`, `client = { timeout, backoff }`,
 //! `limits = { events, time }`. The defaults stand in [`ast`].
 //!
@@ -61,7 +61,7 @@
 //! `"64KiB"`, in `raft` also `"unbounded"`. Keys `"k"`, or `"k1..k50"` where several can be.
 //!
 //! **Targets** name stores: a number from 1, `"leader"`, `"follower"` (one running store but the leader, drawn by the
-//! run), `"followers"` (every store but the leader), `"all"`, `"others"` (all that the step does not name otherwise),
+//! run), `"followers"` (every member of the group but the leader, learners and stopped stores too), `"all"`, `"others"` (all that the step does not name otherwise),
 //! `"leader of KEY"`, or a name that a step before gave by `as`. Where several can stand, an array does too. Ends of
 //! links, `from` and `to`, can also be `"client 1"` and `"clients"`; there `"others"` are the stores that the other
 //! end does not name, so that end must name some, and not all.
@@ -80,7 +80,7 @@
 //! | `load = "10s"` | `clients`, `keys`, `mix`, `value-size`, `ops` | random operations in the background |
 //! | `crash = TARGETS` | `losing`, `as` | `"random"`, `"unsynced"` or `"nothing"` of the unsynced writes is lost |
 //! | `restart = TARGETS` | | stores start from their disks; running ones shut down first and lose nothing |
-//! | `partition = [[1, 2], [3]]` | `as` | only within groups; the unnamed are one more |
+//! | `partition = [[1, 2], [3]]` | `as` | only within groups; unnamed stores are one more, unnamed clients reach all |
 //! | `isolate = TARGETS` | `clients`, `as` | cut off from all stores, and from clients if `clients = true` |
 //! | `cut = { from, to }` | | nothing passes in this one direction |
 //! | `heal = "all"` | | or targets, or `{ from, to }` |
@@ -104,7 +104,7 @@
 //! adds twice, a `cas` that fails because it has succeeded. Loads of one client follow each other.
 //!
 //! The `restart` of a running store is a clean one: what was written but not synced is kept and is durable from then
-//! on. To lose it, `crash` first. A `partition` replaces every cut that was there before; `isolate` and
+//! on. To lose it, `crash` first. A `partition` replaces every cut that was there before, clients' too; `isolate` and
 //! `cut` add to what there is.
 //!
 //! A `change` is asked for again and again until it is accepted, `within` 30s by default; with `refused = true` it is
@@ -113,16 +113,24 @@
 //! or `"explicit"` (joint until `change = "leave"`).
 //!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
-//! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"`, `"truncated"` (`reaches`, `on`), `"role"` (`on`, `is`),
-//! `"dropped"` (`filter`, `count`); *raft*: `"members"` (`on`, and at least one of `voters`, `learners`, `joint`),
-//! `"log-truncated"` (`past`: the leader's log starts after that store's last entry), `"snapshot-applied"` (`on`). A
-//! condition on a store that does not exist yet, such as `"leader"` while there is none, does not hold yet; in any
-//! other step that is a finding.
+//! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"` (`reaches`, `on`),
+//! `"role"` (`on`, `is`), `"dropped"` (`filter`, `count`); *raft*: `"members"` (`on`, and at least one of `voters`,
+//! `learners`, `joint`), `"log-truncated"` (`past`: the leader's log starts after that store's last entry),
+//! `"snapshot-applied"` (`on`, `count`). A condition on a store that does not exist yet, such as `"leader"` while there is
+//! none, does not hold yet; in any other step that is a finding.
+//!
+//! The replicas of `"applied"` and `"replicas-equal"` are those of members that run; of every running store while there is
+//! no leader to tell who is a member. With `raft = { step-down-on-removal = false }` a leader that was removed leads on:
+//! those that hear from it stay with it, and a story that removes it has to stop that store, or to make another stand.
 //!
 //! **Expectations**: `"leader"` (`on`, `not`), `"no-leader"`, `"replicas-equal"`, `"acked"`, `"unacked"` (`client`),
-//! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"`, `"truncated"` (`on`, and `is`,
-//! `reaches` or `below`), `"role"` (`on`, `is`), *raft*: `"members"` as above, and as the last step `"violation"`
-//! (`of`, a [check](Check)).
+//! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"`
+//! (`on`, and `is`, `reaches` or `below`), `"role"` (`on`, `is`), *raft*: `"members"` as above, and as the last step
+//! `"violation"` (`of`, a [check](Check)).
+//!
+//! In both, `on` and `not` can be several targets: it must hold of every one of `on`, except that one of them leads is
+//! enough for `"leader"`; none of `not` may lead. `"others"` stands there alone; for `"leader"` it is the stores that
+//! the other of `on` and `not` does not name.
 //!
 //! # Parts
 //!

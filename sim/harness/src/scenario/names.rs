@@ -129,6 +129,8 @@ keywords! {
         Commit = "commit",
         /// The highest index that the replica has applied to its state machine.
         AppliedIndex = "applied-index",
+        /// The index of the last entry of the replica's log.
+        LastIndex = "last-index",
         /// The highest index that compaction took away.
         Truncated = "truncated",
     }
@@ -153,6 +155,8 @@ keywords! {
         HeartbeatResponse = "heartbeat-response",
         /// A leader's state machine for a follower that is behind the start of its log.
         Snapshot = "snapshot",
+        /// A follower's message to its leader that only a snapshot can help it.
+        SnapshotRequest = "snapshot-request",
         /// A leader's order to a follower to hold an election now, which is how leadership is transferred.
         TimeoutNow = "timeout-now",
         /// A follower's message to its leader that it shall transfer the leadership.

@@ -348,7 +348,12 @@ fn options(
         table.keys().filter(|key| key.get_ref() != form.verb && !valid.contains(&key.get_ref().as_ref()))
     {
         let message = format!("`{title}` has no option {}", quote(key.get_ref()));
-        result = Err(reader.unknown_word(key.span(), message, key.get_ref(), &valid, "its options"));
+        // What another step takes was meant as what it is, however near to an option of this one.
+        result = Err(if FORMS.iter().flat_map(Form::all_options).any(|option| option.key == key.get_ref()) {
+            reader.misplaced_word(key.span(), message, &valid, "its options")
+        } else {
+            reader.unknown_word(key.span(), message, key.get_ref(), &valid, "its options")
+        });
     }
     for option in form.options.iter().filter(|option| option.required && !table.contains_key(option.key)) {
         let label = format!("expected `{} = ...`: {}", option.key, option.shape.expected());

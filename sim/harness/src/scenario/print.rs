@@ -176,10 +176,14 @@ fn wait(condition: &Condition, within: Duration) -> Vec<Pair> {
         Condition::Reaches { gauge, on, value } => {
             out.push(("wait", quoted(&gauge.to_string())));
             out.push(("reaches", value.to_string()));
-            push(&mut out, "on", on.as_ref().map(target));
+            push_some(&mut out, "on", on);
         }
         Condition::Role { on, is } => {
-            out.extend([("wait", quoted("role")), ("on", target(on)), ("is", quoted(&is.to_string()))]);
+            out.extend([
+                ("wait", quoted("role")),
+                ("on", one_or_array(on, target)),
+                ("is", quoted(&is.to_string())),
+            ]);
         }
         Condition::Acted { filter, count } => {
             out.extend([
@@ -192,8 +196,9 @@ fn wait(condition: &Condition, within: Duration) -> Vec<Pair> {
         Condition::LogTruncated { past } => {
             out.extend([("wait", quoted("log-truncated")), ("past", target(past))]);
         }
-        Condition::SnapshotApplied { on } => {
-            out.extend([("wait", quoted("snapshot-applied")), ("on", target(on))]);
+        Condition::SnapshotApplied { on, count } => {
+            out.extend([("wait", quoted("snapshot-applied")), ("on", one_or_array(on, target))]);
+            out.extend((*count != 1).then(|| ("count", count.to_string())));
         }
     }
     push_within(&mut out, within);
@@ -334,7 +339,7 @@ fn expect(expectation: &Expectation) -> Vec<Pair> {
         }
         Expectation::Gauge { gauge, on, compares } => {
             out.push(("expect", quoted(&gauge.to_string())));
-            push(&mut out, "on", on.as_ref().map(target));
+            push_some(&mut out, "on", on);
             out.push(match compares {
                 Compares::Is(n) => ("is", n.to_string()),
                 Compares::Reaches(n) => ("reaches", n.to_string()),
@@ -342,7 +347,7 @@ fn expect(expectation: &Expectation) -> Vec<Pair> {
             });
         }
         Expectation::Role { on, is } => {
-            out.extend([what("role"), ("on", target(on)), ("is", quoted(&is.to_string()))]);
+            out.extend([what("role"), ("on", one_or_array(on, target)), ("is", quoted(&is.to_string()))]);
         }
         Expectation::Members(which) => push_members(&mut out, "expect", which),
         Expectation::Violation { of } => out.extend([what("violation"), ("of", quoted(&of.to_string()))]),
@@ -369,15 +374,20 @@ fn push_ends(out: &mut Vec<Pair>, from: Option<&[Endpoint]>, to: Option<&[Endpoi
     push(out, "to", to.map(|to| one_or_array(to, endpoint)));
 }
 
+/// Targets, unless there are none.
+fn push_some(out: &mut Vec<Pair>, key: &'static str, targets: &[Target]) {
+    push(out, key, (!targets.is_empty()).then(|| one_or_array(targets, target)));
+}
+
 fn push_leader(out: &mut Vec<Pair>, verb: &'static str, leader: &Leader) {
     out.push((verb, quoted("leader")));
-    push(out, "on", leader.on.as_ref().map(target));
-    push(out, "not", leader.not.as_ref().map(target));
+    push_some(out, "on", &leader.on);
+    push_some(out, "not", &leader.not);
 }
 
 fn push_members(out: &mut Vec<Pair>, verb: &'static str, members: &Members) {
     out.push((verb, quoted("members")));
-    push(out, "on", members.on.as_ref().map(target));
+    push_some(out, "on", &members.on);
     push(out, "voters", members.voters.as_ref().map(|voters| one_or_array(voters, target)));
     push(out, "learners", members.learners.as_ref().map(|learners| one_or_array(learners, target)));
     push(out, "joint", members.joint.as_ref().map(bool::to_string));

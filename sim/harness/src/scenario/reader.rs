@@ -189,17 +189,25 @@ impl Reader {
         valid: &[&str],
         kind: &str,
     ) -> Reported {
-        const FEW: usize = 7;
-        let all = format!("{kind}: {}", listed(valid.iter().copied()));
-        self.report(match nearest(word, valid.iter().copied()) {
-            Some(near) => {
-                let diagnostic = Diagnostic::new(span, message, format!("did you mean {}?", quote(near)));
-                if valid.len() > FEW { diagnostic } else { diagnostic.help(all) }
-            }
-            None if valid.len() <= FEW => {
-                Diagnostic::new(span, message, format!("expected {}", either(valid)))
-            }
-            None => Diagnostic::new(span, message, "expected one of the words below").help(all),
+        let Some(near) = nearest(word, valid.iter().copied()) else {
+            return self.misplaced_word(span, message, valid, kind);
+        };
+        let diagnostic = Diagnostic::new(span, message, format!("did you mean {}?", quote(near)));
+        self.report(if valid.len() > FEW { diagnostic } else { diagnostic.help(all_of(kind, valid)) })
+    }
+
+    /// Reports a word that is none of `valid` and no typing error: with all of them.
+    pub(super) fn misplaced_word(
+        &mut self,
+        span: Range<usize>,
+        message: String,
+        valid: &[&str],
+        kind: &str,
+    ) -> Reported {
+        self.report(if valid.len() <= FEW {
+            Diagnostic::new(span, message, format!("expected {}", either(valid)))
+        } else {
+            Diagnostic::new(span, message, "expected one of the words below").help(all_of(kind, valid))
         })
     }
 
@@ -396,6 +404,13 @@ impl Reader {
     pub(super) fn empty(&mut self, place: Place<'_, '_>) -> Reported {
         self.invalid(place, "expected at least one element, found an empty array")
     }
+}
+
+/// So many words fit into a label.
+const FEW: usize = 7;
+
+fn all_of(kind: &str, valid: &[&str]) -> String {
+    format!("{kind}: {}", listed(valid.iter().copied()))
 }
 
 /// Reads every element; reports what is wrong with each, not just with the first.

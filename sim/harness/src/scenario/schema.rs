@@ -129,7 +129,7 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Word(words) if words.what == Check::WHAT => reference("check"),
         Shape::Word(words) => word_list(words),
         Shape::Literal(word) => json!({ "const": word }),
-        Shape::Store | Shape::Target => reference("target"),
+        Shape::Store => reference("target"),
         Shape::Targets => one_or_more(reference("target")),
         Shape::AnyTargets => {
             json!({ "anyOf": [reference("target"), { "type": "array", "items": reference("target") }] })

@@ -56,6 +56,23 @@ impl Reader {
         }
     }
 
+    /// The stores that a condition or an expectation looks at, none twice. `"others"` stands alone: the rest of
+    /// some stores and these stores are all stores.
+    pub(super) fn looked_at(&mut self, place: Place<'_, '_>) -> Read<Vec<Target>> {
+        let places = self.one_or_more(place)?;
+        let targets = self.distinct_targets(&places)?;
+        match targets.iter().zip(&places).find(|(target, _)| **target == Target::Others) {
+            Some((_, others)) if targets.len() > 1 => {
+                let label =
+                    "expected \"others\" to stand alone: with the stores beside it, it is every store";
+                let message = format!("wrong value for `{}`", place.key);
+                let diagnostic = Diagnostic::new(others.node.span(), message, label);
+                Err(self.report(diagnostic.help("every store is \"all\"")))
+            }
+            _ => Ok(targets),
+        }
+    }
+
     fn distinct_targets(&mut self, places: &[Place<'_, '_>]) -> Read<Vec<Target>> {
         let targets = collect(places.iter().map(|element| self.target(*element)))?;
         self.distinct(&targets, places)?;

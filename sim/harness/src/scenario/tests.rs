@@ -79,7 +79,7 @@ fn the_example_of_a_person_is_read() {
     assert_eq!(scenario.steps[2].action, Action::Operate(Operate { operation: put, issuer, via: None }));
     let condition = Condition::Reaches {
         gauge: Gauge::AppliedIndex,
-        on: Some(Target::Named("lagging".into())),
+        on: vec![Target::Named("lagging".into())],
         value: 50,
     };
     assert_eq!(scenario.steps[5].action, Action::Wait { condition, within: Duration::secs(5) });
@@ -253,8 +253,29 @@ fn configurations_are_waited_for_by_any_part() {
     let voters = Some(vec![Target::Store(1), Target::Leader]);
     assert_eq!(
         members("voters = [1, \"leader\"], on = \"all\""),
-        Members { on: Some(Target::All), voters, ..none }
+        Members { on: vec![Target::All], voters, ..none }
     );
+}
+
+#[test]
+fn conditions_look_at_one_store_or_several() {
+    let stores = |numbers: &[u64]| numbers.iter().map(|n| Target::Store(*n)).collect::<Vec<_>>();
+    let leader = |on, not| Action::Expect(Expectation::Leader(Leader { on, not }));
+    assert_eq!(action("{ expect = \"leader\" }"), leader(Vec::new(), Vec::new()));
+    assert_eq!(
+        action("{ expect = \"leader\", on = [2, 3], not = 1 }"),
+        leader(stores(&[2, 3]), stores(&[1]))
+    );
+    let rest = "{ expect = \"leader\", on = \"others\", not = [1, 2] }";
+    assert_eq!(action(rest), leader(vec![Target::Others], stores(&[1, 2])));
+    let restored = Condition::SnapshotApplied { on: stores(&[4, 5]), count: 1 };
+    assert_eq!(
+        raft_action("{ wait = \"snapshot-applied\", on = [4, 5] }"),
+        Action::Wait { condition: restored, within: DEFAULT_WITHIN }
+    );
+    // One in brackets is one, and is printed without.
+    let role = action("{ expect = \"role\", on = [2], is = \"leader\" }");
+    assert_eq!(Step::now(role).to_string(), "expect = \"role\", on = 2, is = \"leader\"");
 }
 
 #[test]

@@ -189,7 +189,8 @@ pub struct ReplicaView<'a> {
     pub truncated_term: u64,
     /// The membership that it has applied.
     pub members: Members<'a>,
-    /// How many snapshots it has restored since its store booted.
+    /// How many snapshots it has restored since its store booted. It grows in the event in which the log's start moves to
+    /// the snapshot's end: by that a snapshot is told from compaction.
     pub snapshots: u64,
 }
 
@@ -202,6 +203,8 @@ pub struct Members<'a> {
     pub outgoing: &'a [u64],
     /// Those that only learn.
     pub learners: &'a [u64],
+    /// Whether the leader leaves the joint configuration by itself; false unless there is one.
+    pub auto_leave: bool,
 }
 
 impl Members<'_> {
@@ -300,6 +303,7 @@ fn view(region: u64, raw: &RawNode, snapshots: u64) -> ReplicaView<'_> {
         voters: configuration.voters(),
         outgoing: configuration.outgoing(),
         learners: configuration.learners(),
+        auto_leave: configuration.auto_leave(),
     };
     ReplicaView { region, id: raw.id(), state, truncated_term: truncated.term, members, snapshots }
 }

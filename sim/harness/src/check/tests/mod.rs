@@ -175,7 +175,8 @@ impl Cluster {
         state.last = machine.visible.log.last();
         state.commit = state.commit.max(index);
         state.applied = state.applied.max(index);
-        let mut writes = vec![DiskWrite::Start { index, term }];
+        let restored = had.term_at(index) != Some(term);
+        let mut writes = vec![DiskWrite::Start { index, term, restored }];
         writes.extend(removed.map(DiskWrite::Remove));
         self.event(id, &writes)
     }

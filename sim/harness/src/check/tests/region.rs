@@ -21,7 +21,7 @@ fn regions_are_judged_apart() {
     for region in [2, 3, 2] {
         site.region = region;
         let mut facts = cluster.checks.at(site);
-        facts.wrote(1, DiskWrite::Start { index: START.0, term: START.1 }, &state);
+        facts.wrote(1, DiskWrite::Start { index: START.0, term: START.1, restored: false }, &state);
         facts.state(&state, Voters { incoming: &[2], outgoing: &[] });
         assert_eq!(facts.last_state(), Some(&state));
     }

@@ -194,7 +194,7 @@ fn a_snapshot_that_is_in_no_write_is_trusted() {
     machine.durable.log = machine.visible.log.clone();
     let state = ReplicaState { truncated: 9, commit: 9, applied: 9, last: 9, ..machine.state };
     machine.state = state;
-    cluster.facts(3).wrote(0, DiskWrite::Start { index: 9, term: 6 }, &state);
+    cluster.facts(3).wrote(0, DiskWrite::Start { index: 9, term: 6, restored: true }, &state);
     cluster.event(3, &[]).sends(3, MsgAppendResponse, 1, 9).holds();
 }
 
@@ -203,4 +203,30 @@ fn a_request_for_a_snapshot_acknowledges_the_log() {
     let written = committed().writes(3, 6..=9, 6);
     written.clone().syncs(3).sends(3, MsgRequestSnapshot, 1, 9).holds();
     written.sends(3, MsgRequestSnapshot, 1, 9).breaks(Check::SendImpliesDurable, "acknowledges index 9");
+}
+
+#[test]
+fn a_log_may_be_written_and_compacted_in_one_event() {
+    // A follower that is sent entries with their commit, and keeps none of them but a snapshot of what they do.
+    let entry =
+        |index| DiskWrite::Entry(LogEntry { index, term: 6, digest: index << 32 | 6, conf_change: false });
+    let start = |restored| DiskWrite::Start { index: 9, term: 6, restored };
+    let compacted = |writes: &[DiskWrite], last| {
+        let mut cluster = committed().enters(3, 6);
+        let machine = cluster.machine(3);
+        machine.visible.log = LogTerms::starting_after(9, 6);
+        if last > 9 {
+            machine.visible.log.put_range(10, last, 6);
+        }
+        machine.state = ReplicaState { commit: 9, applied: 9, truncated: 9, last, ..machine.state };
+        cluster.event(3, writes)
+    };
+    let all: Vec<DiskWrite> = (6..=9).map(entry).chain([start(false)]).collect();
+    compacted(&all, 9).syncs(3).sends(3, MessageType::MsgAppendResponse, 1, 9).holds();
+    compacted(&all, 9).sends(3, MessageType::MsgAppendResponse, 1, 9).breaks(Check::SendImpliesDurable, "9");
+    compacted(&all, 9).crashes(3).boots(3).holds();
+    // Or they never come to a disk at all.
+    compacted(&[start(false)], 9).syncs(3).sends(3, MessageType::MsgAppendResponse, 1, 9).holds();
+    let beyond = [start(false), entry(10)];
+    compacted(&beyond, 10).syncs(3).sends(3, MessageType::MsgAppendResponse, 1, 10).holds();
 }

@@ -67,6 +67,6 @@ fn a_snapshot_may_reach_what_is_committed_here_and_not_less() {
     let state = &mut cluster.machine(2).state;
     (state.truncated, state.last) = (7, 7);
     cluster
-        .event(2, &[DiskWrite::Start { index: 7, term: 5 }])
+        .event(2, &[DiskWrite::Start { index: 7, term: 5, restored: true }])
         .breaks(Check::StateMachineSafety, "replaced its log by a snapshot up to 7");
 }

@@ -16,23 +16,23 @@ pub enum Condition {
     },
     /// `"load"`: all background load is done.
     Load,
-    /// `"applied"`: every running replica has applied all that is committed.
+    /// `"applied"`: every running member of the group has applied all that is committed.
     Applied,
-    /// `"replicas-equal"`: every running replica holds the same data.
+    /// `"replicas-equal"`: every running member of the group holds the same data.
     ReplicasEqual,
-    /// `"term"`, `"commit"`, `"applied-index"`, `"truncated"`: the number reaches a value.
+    /// `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"`: the number reaches a value.
     Reaches {
         /// Which number.
         gauge: Gauge,
-        /// Whose: every one of a plural target's; without it, the highest of any running store.
-        on: Option<Target>,
+        /// Whose: every one's of several; where empty, the highest of any running store.
+        on: Vec<Target>,
         /// The value to reach or pass.
         value: u64,
     },
     /// `"role"`: stores have a role.
     Role {
-        /// Which; every one of a plural target's.
-        on: Target,
+        /// Which; every one of several. Not empty.
+        on: Vec<Target>,
         /// Their role.
         is: Role,
     },
@@ -50,20 +50,22 @@ pub enum Condition {
         /// Which store; singular.
         past: Target,
     },
-    /// `"snapshot-applied"`: a store's replica has restored a snapshot since its store started.
+    /// `"snapshot-applied"`: stores' replicas have restored so many snapshots since their stores started.
     SnapshotApplied {
-        /// Which store; singular.
-        on: Target,
+        /// Which; every one of several. Not empty.
+        on: Vec<Target>,
+        /// How many; positive.
+        count: u64,
     },
 }
 
 /// Which leader is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leader {
-    /// It must be this store, or one of these.
-    pub on: Option<Target>,
-    /// It must not be this store, nor any of these.
-    pub not: Option<Target>,
+    /// It must be one of these; any where empty.
+    pub on: Vec<Target>,
+    /// It must be none of these.
+    pub not: Vec<Target>,
 }
 
 /// What `expect` asserts.
@@ -73,7 +75,7 @@ pub enum Expectation {
     Leader(Leader),
     /// `"no-leader"`: no running store believes that it leads.
     NoLeader,
-    /// `"replicas-equal"`: every running replica holds the same data.
+    /// `"replicas-equal"`: every running member of the group holds the same data.
     ReplicasEqual,
     /// `"acked"`: every operation so far is answered.
     Acked {
@@ -92,19 +94,19 @@ pub enum Expectation {
         /// Its value.
         answer: Answer,
     },
-    /// `"term"`, `"commit"`, `"applied-index"`, `"truncated"`: a number compares to a value.
+    /// `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"`: a number compares to a value.
     Gauge {
         /// Which number.
         gauge: Gauge,
-        /// Whose: every one of a plural target's; without it, the highest of any running store.
-        on: Option<Target>,
+        /// Whose: every one's of several; where empty, the highest of any running store.
+        on: Vec<Target>,
         /// How it compares.
         compares: Compares,
     },
     /// `"role"`: stores have a role.
     Role {
-        /// Which; every one of a plural target's.
-        on: Target,
+        /// Which; every one of several. Not empty.
+        on: Vec<Target>,
         /// Their role.
         is: Role,
     },

@@ -33,8 +33,8 @@ pub enum Insist {
 /// What a replica's applied configuration is; at least one part is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
-    /// Whose configuration: every one's of a plural target; the leader's where `None`.
-    pub on: Option<Target>,
+    /// Whose configuration: every one's of several; the leader's where empty.
+    pub on: Vec<Target>,
     /// Exactly these vote, in a joint configuration for the new half; may be empty.
     pub voters: Option<Vec<Target>>,
     /// Exactly these learn; may be empty.

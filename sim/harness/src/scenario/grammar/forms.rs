@@ -11,10 +11,14 @@ const ANY: Shape = Shape::Count(0, MAX_INTEGER);
 const SOME: Shape = Shape::Count(1, MAX_INTEGER);
 
 const WITHIN: Field = opt("within", Shape::Duration, "How long it may take; default 30s.");
-const ON_LEADER: Field = opt("on", Shape::Target, "The store that must lead, or one of these.");
-const NOT_LEADER: Field = opt("not", Shape::Target, "The store that must not lead, nor any of these.");
-const ON_GAUGE: Field = opt("on", Shape::Target, "Whose number; default: the highest of any running store.");
-const ON_ROLE: Field = req("on", Shape::Target, "Whose role; every one's of several.");
+const ON_LEADER: Field = opt("on", Shape::Targets, "The store that must lead, or one of these.");
+const NOT_LEADER: Field = opt("not", Shape::Targets, "The store that must not lead, nor any of these.");
+const ON_GAUGE: Field = opt(
+    "on",
+    Shape::Targets,
+    "Whose number, every one's of several; default: the highest of any running store.",
+);
+const ON_ROLE: Field = req("on", Shape::Targets, "Whose role; every one's of several.");
 const IS_ROLE: Field = req("is", Shape::Word(&ROLES), "The role.");
 const REACHES: Field = req("reaches", ANY, "The value to reach or pass.");
 const OF_CLIENT: Field = opt("client", CLIENT, "Only the operations of this client.");
@@ -25,7 +29,7 @@ const ABSENT: Field = opt("absent", Shape::True, "The key must not exist.");
 const VIA_OPERATOR: Field =
     opt("via", Shape::Store, "The store that the operator asks; default: the leader of the moment.");
 const ON_MEMBERS: Field =
-    opt("on", Shape::Target, "Whose configuration, every one's of several; default: the leader's.");
+    opt("on", Shape::Targets, "Whose configuration, every one's of several; default: the leader's.");
 const VOTERS: Field = opt("voters", Shape::AnyTargets, "Exactly these vote.");
 const LEARNERS: Field = opt("learners", Shape::AnyTargets, "Exactly these learn.");
 const JOINT: Field = opt("joint", Shape::Flag, "Whether two configurations are in force at once.");
@@ -63,13 +67,19 @@ pub(in super::super) static FORMS: &[Form] = &[
     form(
         "wait",
         Shape::Literal("applied"),
-        "Until every running replica has applied all that is committed; a leader that was just elected has committed nothing yet.",
+        "Until every running member of the group has applied all that is committed; a leader that was just elected has committed nothing yet.",
         WAIT,
     ),
-    form("wait", Shape::Literal("replicas-equal"), "Until every running replica holds the same data.", WAIT),
+    form(
+        "wait",
+        Shape::Literal("replicas-equal"),
+        "Until every running member of the group holds the same data.",
+        WAIT,
+    ),
     form("wait", Shape::Literal("term"), "Until a term is reached.", WAIT_GAUGE),
     form("wait", Shape::Literal("commit"), "Until a commit index is reached.", WAIT_GAUGE),
     form("wait", Shape::Literal("applied-index"), "Until an applied index is reached.", WAIT_GAUGE),
+    form("wait", Shape::Literal("last-index"), "Until a log is so long.", WAIT_GAUGE),
     form("wait", Shape::Literal("truncated"), "Until a log is compacted so far.", WAIT_GAUGE),
     form("wait", Shape::Literal("role"), "Until stores have a role.", &[ON_ROLE, IS_ROLE, WITHIN]),
     form(
@@ -100,8 +110,12 @@ pub(in super::super) static FORMS: &[Form] = &[
     form(
         "wait",
         Shape::Literal("snapshot-applied"),
-        "Until a store has restored a snapshot since it started.",
-        &[req("on", Shape::Store, "The store."), WITHIN],
+        "Until stores have restored so many snapshots since they started.",
+        &[
+            req("on", Shape::Targets, "The store, or every one of these."),
+            opt("count", SOME, "How many, each; default 1."),
+            WITHIN,
+        ],
     )
     .only(System::Raft),
     form(
@@ -169,7 +183,7 @@ pub(in super::super) static FORMS: &[Form] = &[
     form(
         "partition",
         Shape::Groups,
-        "Messages pass within a group only; stores in no group form one more. Replaces earlier cuts between stores.",
+        "Messages pass within a group only; stores in no group form one more. Replaces all earlier cuts, clients' too.",
         &[BIND],
     ),
     form(
@@ -271,7 +285,12 @@ pub(in super::super) static FORMS: &[Form] = &[
     ),
     form("expect", Shape::Literal("leader"), "A store leads.", &[ON_LEADER, NOT_LEADER]),
     form("expect", Shape::Literal("no-leader"), "No running store believes that it leads.", &[]),
-    form("expect", Shape::Literal("replicas-equal"), "Every running replica holds the same data.", &[]),
+    form(
+        "expect",
+        Shape::Literal("replicas-equal"),
+        "Every running member of the group holds the same data.",
+        &[],
+    ),
     form("expect", Shape::Literal("acked"), "Every operation so far is answered.", &[OF_CLIENT]),
     form("expect", Shape::Literal("unacked"), "An operation is still unanswered.", &[OF_CLIENT]),
     form(
@@ -285,6 +304,8 @@ pub(in super::super) static FORMS: &[Form] = &[
     form("expect", Shape::Literal("commit"), "How a commit index compares.", EXPECT_GAUGE)
         .choose(ONE_COMPARISON),
     form("expect", Shape::Literal("applied-index"), "How an applied index compares.", EXPECT_GAUGE)
+        .choose(ONE_COMPARISON),
+    form("expect", Shape::Literal("last-index"), "How the last index of a log compares.", EXPECT_GAUGE)
         .choose(ONE_COMPARISON),
     form("expect", Shape::Literal("truncated"), "How far a log is compacted compares.", EXPECT_GAUGE)
         .choose(ONE_COMPARISON),

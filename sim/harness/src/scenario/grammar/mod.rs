@@ -59,8 +59,6 @@ pub(super) enum Shape {
     Literal(&'static str),
     /// One store.
     Store,
-    /// One target, which may stand for several stores.
-    Target,
     /// A target or several.
     Targets,
     /// Any number of targets, none too.
@@ -141,7 +139,6 @@ impl Shape {
             Shape::Word(words) => return format!("{} such as \"{}\"", words.what, (words.list)()[0].0),
             Shape::Literal(word) => return format!("\"{word}\""),
             Shape::Store => "one store: a number, \"leader\", \"follower\", \"leader of KEY\" or a name",
-            Shape::Target => "a store number, a target such as \"leader\", or a name",
             Shape::Targets => "a store number, a target such as \"leader\", a name, or an array of them",
             Shape::AnyTargets => {
                 "a store number, a target such as \"leader\", a name, or an array of them that may be empty"
@@ -294,8 +291,8 @@ pub(super) static MIX: [Field; 6] = [
 /// Words that stand for stores, with what each means; none of them can be a name.
 pub(super) static TARGETS: [(&str, &str); 5] = [
     ("leader", "The store that leads."),
-    ("follower", "One running store but the leader, drawn by the run."),
-    ("followers", "Every store but the leader."),
+    ("follower", "One running member of the group but the leader, drawn by the run."),
+    ("followers", "Every member of the group but the leader, learners and stopped stores too."),
     ("all", "Every store."),
     (
         "others",

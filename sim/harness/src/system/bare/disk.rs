@@ -15,7 +15,7 @@
 //! entries, and replays them to the same state. Nobody was promised anything in between.
 //!
 //! A new commit alone is not written: it is no promise. The next entry carries it, so that `h` is written when the term or
-//! the vote changes, and not with every entry. A boot takes the highest commit that it finds.
+//! the vote changes, and not with every entry. A boot takes the highest commit that it finds, the snapshot's end included.
 
 use ::raft::eraftpb::{Entry, EntryType, HardState, Snapshot, SnapshotMetadata};
 use ::raft::{EntryId, MemStorage};
@@ -132,7 +132,8 @@ pub(super) fn read(disk: &Disk) -> Result<Stored, String> {
     let SnapshotMetadata { conf_state, index, term } = metadata;
     let mut hard = hard_state(disk).unwrap_or_default();
     let commits = log(disk).filter_map(|(_, value)| number(value, 0));
-    hard.commit = commits.fold(hard.commit, u64::max);
+    // What a snapshot covers is committed, also where compaction took the entries that said so.
+    hard.commit = commits.fold(hard.commit.max(index), u64::max);
     let mut raft = MemStorage::with_conf_state(conf_state.unwrap_or_default(), EntryId { term, index });
     raft.set_hard_state(hard);
     let entries = log(disk).enumerate().map(|(place, (name, value))| {

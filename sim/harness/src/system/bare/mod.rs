@@ -211,7 +211,8 @@ fn raft_config(scenario: &Scenario, store: u64) -> Config {
             ReadIndexMode::Lease => ReadMode::Lease { margin_ticks: knobs.lease_margin },
         },
         step_down_on_removal: knobs.step_down_on_removal,
-        forward_proposals: knobs.forward_proposals,
+        // Clients are sent to the leader; no proposal travels.
+        forward_proposals: false,
         validate_conf_changes: knobs.validate_conf_changes,
         priority: priority(scenario, store),
         apply_unpersisted: knobs.apply_unpersisted,

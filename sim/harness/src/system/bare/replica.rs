@@ -327,6 +327,8 @@ impl Replica {
     fn send_all(&mut self, mut messages: Vec<Message>, cx: &mut Cx<'_, '_>) {
         for message in messages.drain(..) {
             if message.msg_type == MessageType::MsgSnapshot as i32 {
+                // The patience for an earlier one is over with it.
+                self.sent_snapshots.retain(|(peer, _)| *peer != message.to);
                 self.sent_snapshots.push((message.to, self.ticked));
             }
             cx.send(message.to, message);
@@ -431,9 +433,6 @@ impl Replica {
         let mut batch = Batch::default();
         batch.put_snapshot(&image.to_snapshot());
         (first..=index).for_each(|index| batch.delete_entry(index));
-        // The entries that told the commit may be gone.
-        self.written = HardState { commit: self.raw.commit(), ..self.written };
-        batch.put_hard_state(&self.written);
         cx.disk_mut().write(DB, batch.into_ops());
         self.raw.compact(index);
     }

@@ -84,7 +84,6 @@ impl System for Raftstore {
             pre_vote: raft.pre_vote,
             check_quorum: raft.check_quorum,
             step_down_on_removal: raft.step_down_on_removal,
-            forward_proposals: raft.forward_proposals,
             election_priority: priority(scenario, store),
             kv_sync_interval_ticks: kv_sync_ticks.max(1),
             ..Config::new(store)
