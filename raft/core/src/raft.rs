@@ -139,7 +139,11 @@ impl Raft {
 
     /// Whether this replica may become leader: a voter whose state machine is whole.
     pub(crate) fn promotable(&self) -> bool {
-        self.tracker.is_voter(self.id) && !self.log.is_restoring() && self.snapshot_request.is_none()
+        self.is_restored_voter() && self.snapshot_request.is_none()
+    }
+
+    fn is_restored_voter(&self) -> bool {
+        self.tracker.is_voter(self.id) && !self.log.is_restoring()
     }
 
     // Time.
@@ -149,7 +153,9 @@ impl Raft {
         self.count_ticks(ticks);
         if self.role == Role::Leader {
             self.lead_on();
-        } else if self.election_elapsed >= self.election_timeout && self.promotable() {
+        } else if self.election_elapsed >= self.election_timeout && self.is_restored_voter() {
+            // Who was asked for a snapshot is gone. The last voter would wait for it for ever.
+            self.snapshot_request = None;
             self.handle_hup();
         }
     }
@@ -193,7 +199,7 @@ impl Raft {
     pub(crate) fn idle_ticks(&self) -> u64 {
         if self.role != Role::Leader {
             let left = (self.election_timeout - 1).saturating_sub(self.election_elapsed);
-            return if self.promotable() { left } else { u64::MAX };
+            return if self.is_restored_voter() { left } else { u64::MAX };
         }
         let Leadership { heartbeat_elapsed, quorum_elapsed, transfer, .. } = &self.leadership;
         let timeout = u64::from(self.config.election_ticks);

@@ -175,8 +175,8 @@ impl RawNode {
     /// Asks the leader for a snapshot, because the state machine here is damaged. Until it comes, no entries
     /// are taken or handed out to be applied, and this replica does not stand in elections.
     ///
-    /// The request ends with the leader's term: see [`snapshot_requested`](RawNode::snapshot_requested), and ask
-    /// the next leader.
+    /// The request ends with the leader's term, or when nothing is heard of the leader for an election timeout: see
+    /// [`snapshot_requested`](RawNode::snapshot_requested), and ask the next leader.
     ///
     /// # Errors
     /// [`Error::NotLeader`] without a leader, [`Error::Leading`] on one, [`Error::RequestTooEarly`] before the

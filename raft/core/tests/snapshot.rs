@@ -599,10 +599,21 @@ fn a_damaged_state_machine_is_given_no_entries_and_no_leadership() {
 
     assert!(!node.raw.promotable());
     node.raw.campaign();
-    assert_eq!((node.raw.role(), node.raw.idle_ticks()), (Follower, u64::MAX));
+    assert_eq!(node.raw.role(), Follower);
     node.step(install(1, snapshot(3, 1, group(&[1, 2, 3]))));
     assert!(node.raw.promotable());
     assert_eq!(node.raw.applied(), 3);
+}
+
+#[test]
+fn a_request_ends_when_the_leader_is_gone() {
+    let mut node = damaged();
+    node.raw.request_snapshot().unwrap();
+    node.raw.tick_many(node.raw.idle_ticks());
+    assert!(node.raw.snapshot_requested());
+    node.raw.tick();
+    // The only voter that is left would wait for ever otherwise.
+    assert_eq!((node.raw.snapshot_requested(), node.raw.role()), (false, Candidate));
 }
 
 #[test]

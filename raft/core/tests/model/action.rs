@@ -1,8 +1,8 @@
 //! What can happen to a group of replicas, and how groups and histories are drawn.
 //!
 //! Actions are small and name replicas and messages by numbers that are taken modulo what there is, so that
-//! a history stays meaningful when others of its actions are left out. The debug form of a [`Case`] is Rust:
-//! a failing one can be pasted into `regressions.rs`.
+//! a history stays meaningful when others of its actions are left out. A failing [`Case`] is printed as Rust, to
+//! be pasted into `regressions.rs`.
 
 use proptest::prelude::*;
 use raft::eraftpb::ConfChangeTransition;

@@ -141,7 +141,8 @@ impl World {
     }
 
     pub(crate) fn compact(&mut self, at: usize, keep: u64) {
-        let index = self.raw(at).applied().saturating_sub(keep);
+        let raw = self.raw(at);
+        let index = raw.applied().saturating_sub(keep).min(raw.persisted());
         if index <= self.raw(at).truncated().index {
             return;
         }

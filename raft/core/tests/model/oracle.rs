@@ -312,6 +312,8 @@ impl Oracle {
         if let Some(first) = ready.committed_entries.first() {
             assert_eq!(seen.restoring, None, "{} applies {} over a snapshot", raw.id(), first.index);
         }
+        let damaged = raw.snapshot_requested() && !ready.committed_entries.is_empty();
+        assert!(!damaged, "{} applies entries to what waits to be replaced", raw.id());
         for entry in &ready.committed_entries {
             assert_eq!(entry.index, seen.handed_out + 1, "{} skips or repeats entries", raw.id());
             seen.handed_out = entry.index;

@@ -34,8 +34,10 @@ fn judge(case: &Case) -> Result<Coverage, String> {
 }
 
 /// Plays a case that once went wrong.
-pub(crate) fn replay(case: &Case) -> Coverage {
-    judge(case).unwrap_or_else(|reason| panic!("{}", explain(case, &reason)))
+pub(crate) fn replay(case: &Case) {
+    if let Err(reason) = judge(case) {
+        panic!("{}", explain(case, &reason));
+    }
 }
 
 /// Plays random cases. The number of them and the seed are proptest's, `PROPTEST_CASES` and
@@ -68,7 +70,9 @@ fn explain(case: &Case, reason: &str) -> String {
     let transcript = world.take_transcript();
     let end = transcript.iter().position(|line| line == HEALED).unwrap_or(transcript.len());
     let shown = &transcript[end.saturating_sub(SHOWN.0)..transcript.len().min(end + SHOWN.1)];
-    format!("{reason}\n\nThe last of what happened:\n{}\n\nReplicas:\n{states}\n\n{case:?}", shown.join("\n"))
+    let shown = shown.join("\n");
+    let code = format!("{case:?}").replace(": [", ": vec![");
+    format!("{reason}\n\nThe last of what happened:\n{shown}\n\nReplicas:\n{states}\n\n{code}")
 }
 
 thread_local! {
