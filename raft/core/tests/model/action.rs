@@ -287,7 +287,7 @@ fn group() -> impl Strategy<Value = Group> {
     let times = (4u32..8, 1u32..3, lease);
     let mask = || prop_oneof![2 => Just(0), 2 => Just(u8::MAX), 1 => any::<u8>()];
     let rarely = || prop_oneof![4 => Just(0), 1 => Just(u8::MAX), 1 => any::<u8>()];
-    let masks = (mask(), mask(), rarely(), rarely(), rarely(), rarely());
+    let masks = (mask(), mask(), rarely(), rarely(), rarely(), mask());
     let sizes = prop_oneof![1 => Just(Sizes::Tiny), 1 => Just(Sizes::Small), 2 => Just(Sizes::Unbounded)];
     (members, times, masks, sizes, 0u64..1000).prop_map(|(members, times, masks, sizes, seed)| {
         let (voters, learners, replicas) = members;
@@ -369,7 +369,7 @@ fn time_and_network() -> impl Strategy<Value = Action> {
         8 => (1u8..8).prop_map(|count| DeliverSome { count }),
         3 => (reader(), 1u8..8).prop_map(|(who, count)| DeliverTo { who, count }),
         2 => any::<u8>().prop_map(|message| Drop { message }),
-        1 => any::<u8>().prop_map(|message| Duplicate { message }),
+        2 => any::<u8>().prop_map(|message| Duplicate { message }),
         1 => (who(), who()).prop_map(|(from, to)| Cut { from, to }),
         2 => (leader(), 0u8..16).prop_map(|(who, rounds)| Isolate { who, rounds }),
         1 => Just(Heal),
@@ -410,7 +410,7 @@ fn work() -> impl Strategy<Value = Action> {
         4 => (who(), 1u8..4).prop_map(|(who, batches)| Persist { who, batches }),
         2 => (who(), 1u8..4).prop_map(|(who, entries)| Apply { who, entries }),
         1 => who().prop_map(|who| Checkpoint { who }),
-        3 => (leader(), 0u64..4).prop_map(|(who, keep)| Compact { who, keep }),
+        4 => (who(), 0u64..4).prop_map(|(who, keep)| Compact { who, keep }),
         3 => (who(), 0u8..4, any::<bool>()).prop_map(|(who, kept, keeps_commit)| Crash { who, kept, keeps_commit }),
     ]
 }

@@ -25,18 +25,18 @@ impl World {
             self.finish_snapshot(at, false);
             self.work(at);
         }
-        let mut marker = None;
+        let (mut marker, mut forgotten) = (None, None);
         for _ in 0..ATTEMPTS * 2 * u64::from(self.group.election_ticks) {
             self.round();
             self.report_all();
             self.stop_the_removed();
             marker = self.mark(marker);
-            if marker.is_some_and(|(at, id)| self.has_recovered(at, id)) {
-                let forgotten = self.oracle.forgotten_read(&self.replicas, &self.stopped);
-                assert_eq!(forgotten, None, "a read on a leader was never answered");
+            forgotten = self.oracle.forgotten_read(&self.replicas, &self.stopped);
+            if forgotten.is_none() && marker.is_some_and(|(at, id)| self.has_recovered(at, id)) {
                 return;
             }
         }
+        assert_eq!(forgotten, None, "a read on a leader was never answered");
         panic!("no progress without faults:\n{}", self.states());
     }
 

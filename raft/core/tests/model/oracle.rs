@@ -459,6 +459,11 @@ impl Oracle {
         self.coverage.note(situation);
     }
 
+    /// Whether a read that began on a leader has no answer yet.
+    pub(crate) fn is_waiting(&self, id: ReadId) -> bool {
+        self.reads.get(&id).is_some_and(|read| read.sure)
+    }
+
     // Lives.
 
     /// A replica was started again from its disk.

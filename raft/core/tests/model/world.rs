@@ -126,12 +126,7 @@ impl World {
                     self.lose(&message);
                 }
             }
-            Action::Duplicate { message } => {
-                if !self.pool.is_empty() {
-                    self.oracle.coverage.note(Situation::Duplicated);
-                    self.pool.push(self.pool[usize::from(message) % self.pool.len()].clone());
-                }
-            }
+            Action::Duplicate { message } => self.duplicate(message),
             Action::Heal => self.cuts.clear(),
             Action::Tick { who, .. }
             | Action::DeliverTo { who, .. }
@@ -290,6 +285,18 @@ impl World {
         (!self.pool.is_empty()).then(|| self.pool.remove(usize::from(number) % self.pool.len()))
     }
 
+    fn duplicate(&mut self, number: u8) {
+        if self.pool.is_empty() {
+            return;
+        }
+        self.oracle.coverage.note(Situation::Duplicated);
+        // Snapshots are rare, and a second one is more than a repetition.
+        let snapshot = self.pool.iter().position(|message| message.snapshot.is_some());
+        let any = usize::from(number) % self.pool.len();
+        let place = snapshot.filter(|_| number % 2 == 1).unwrap_or(any);
+        self.pool.push(self.pool[place].clone());
+    }
+
     fn deliver_some(&mut self, count: usize) {
         for _ in 0..count {
             let open = |message: &Message| !self.cuts.contains(&(message.from, message.to));
@@ -405,14 +412,18 @@ impl World {
             self.oracle.coverage.note(Situation::DeposedRead);
         }
         let leased = self.raw(at).has_lease();
-        // The floor is what is committed when the read begins.
-        if let Ok(id) = self.call(at, RawNode::read_index) {
-            self.oracle.begin_read(at, &self.replicas[at], id);
-            if leased {
-                self.oracle.coverage.note(Situation::LeaseRead);
-            }
+        let Ok(id) = self.call(at, RawNode::read_index) else { return };
+        self.oracle.begin_read(at, &self.replicas[at], id);
+        if leased {
+            self.oracle.coverage.note(Situation::LeaseRead);
         }
         self.work(at);
+        let raw = self.raw(at);
+        let alone = raw.voters() == [raw.id()] && !raw.configuration().is_joint();
+        let knows_commit = raw.is_leader() && raw.term_at(raw.commit()) == Some(raw.term());
+        if alone && knows_commit && !self.replicas[at].lazy.ready {
+            assert!(!self.oracle.is_waiting(id), "{} asks nobody, and waits", raw.id());
+        }
     }
 
     /// The entry that a client of the leader gets, if it takes one.
