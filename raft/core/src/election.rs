@@ -121,22 +121,29 @@ impl Raft {
         self.send_in(term, kind, message.from, answer);
     }
 
-    /// A voter answers a candidate or pre-candidate. A refusal tells how far its log is committed.
+    /// A voter answers a candidate or pre-candidate.
+    pub(crate) fn handle_vote_response(&mut self, message: &Message) {
+        self.learn_commit(message);
+        if self.role != Role::Follower {
+            self.count_vote(message.from, !message.reject);
+        }
+    }
+
+    /// A refusal, of whatever term, tells how far the voter's log is committed.
     ///
     /// That may be what the candidate lacks: a removed leader with the longest log refuses its vote and may not
     /// stand itself; of two voters, the second would ask in vain for ever, were it not told that it can do
     /// without (raft-rs learns commits by votes for the same reason).
-    pub(crate) fn handle_vote_response(&mut self, message: &Message) {
-        let committed = EntryId { term: message.log_term, index: message.commit };
-        if message.reject && self.log.contains(committed) {
-            self.log.commit_to(committed.index);
-            if self.has_unapplied_conf_change() {
-                // Then it must not stand, see `may_campaign`.
-                self.become_follower(self.term, None);
-                return;
-            }
+    pub(crate) fn learn_commit(&mut self, refusal: &Message) {
+        let committed = EntryId { term: refusal.log_term, index: refusal.commit };
+        if !refusal.reject || self.role == Role::Leader || !self.log.contains(committed) {
+            return;
         }
-        self.count_vote(message.from, !message.reject);
+        self.log.commit_to(committed.index);
+        if self.role != Role::Follower && self.has_unapplied_conf_change() {
+            // Then it must not stand, see `may_campaign`.
+            self.become_follower(self.term, None);
+        }
     }
 
     /// Whether a candidate's log is up to date and, if it is equal to the own one, its priority is not lower.

@@ -472,6 +472,10 @@ impl Raft {
             MessageType::MsgRequestPreVote => {
                 self.refuse(MessageType::MsgRequestPreVoteResponse, message.from)
             }
+            // The voter of a pre-vote need not have followed into the candidate's term.
+            MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => {
+                self.learn_commit(message);
+            }
             _ => {}
         }
     }

@@ -19,7 +19,7 @@ use raft_proto::raft_cmdpb::{
 };
 use smallvec::SmallVec;
 
-use crate::engine::{Db, Engine, Env, RequestId};
+use crate::engine::{Db, Env, Read, RequestId};
 use crate::error::{EngineError, StoreError};
 use crate::keys::{self, Cf};
 use crate::overlay::Overlay;
@@ -83,7 +83,7 @@ fn room(entries: &[Entry]) -> usize {
 }
 
 fn apply_entry(
-    engine: &impl Engine,
+    engine: &impl Read,
     region: &Region,
     proposals: &mut Proposals,
     term: u64,
@@ -133,7 +133,7 @@ struct Executor<'a, E> {
     respond: bool,
 }
 
-impl<E: Engine> Executor<'_, E> {
+impl<E: Read> Executor<'_, E> {
     /// The responses, where somebody waits for them.
     fn execute(&mut self, request: RaftCmdRequest) -> Result<Vec<Response>, EngineError> {
         let mut responses = Vec::with_capacity(if self.respond { request.requests.len() } else { 0 });

@@ -33,7 +33,7 @@ impl Store {
             batch.put_message(&keys::STORE_IDENT, &StoreIdent { cluster_id, store_id });
             if here {
                 let state =
-                    RegionLocalState { state: PeerState::Normal as i32, region: Some(region.clone()) };
+                    RegionLocalState { state: PeerState::Normal as i32, region: Some(region.clone()), ..Default::default() };
                 batch.put_message(&keys::PREPARE_BOOTSTRAP, region);
                 batch.put_message(&keys::region_state(region.id), &state);
                 batch.put_message(&keys::apply_state(region.id), first.apply_state());

@@ -39,6 +39,62 @@ pub struct Config {
     /// Applied data is synced after at most so many ticks. It can be replayed from the log, so this
     /// bounds only how long a restart takes.
     pub kv_sync_interval_ticks: u64,
+    /// How requests that only read are served.
+    pub reads: Reads,
+    /// A leader looks every so many ticks whether its log can be compacted.
+    pub log_gc_interval_ticks: u64,
+    /// Compact only if at least so many entries go.
+    pub log_gc_threshold: u64,
+    /// With more applied entries than that in the log, slow followers are no longer waited for: they will need a snapshot.
+    pub log_gc_count_limit: u64,
+    /// The same in bytes of entries.
+    pub log_gc_size_limit: u64,
+    /// A leader looks every so many ticks whether its region has grown too large.
+    pub split_check_interval_ticks: u64,
+    /// A region with more bytes than that is split.
+    pub region_max_size: u64,
+    /// The left part of a split keeps about so many bytes.
+    pub region_split_size: u64,
+    /// Bytes of a snapshot in one message.
+    pub snapshot_chunk_size: u64,
+    /// Chunks on their way to one receiver.
+    pub snapshot_window: u32,
+    /// Snapshots that are made or sent at the same time.
+    pub max_snapshots_sent: usize,
+    /// Snapshots that are received or applied at the same time.
+    pub max_snapshots_received: usize,
+    /// A transfer in which so many ticks nothing comes is given up.
+    pub snapshot_timeout_ticks: u64,
+    /// Bytes of a snapshot that are written to the kv database in one batch.
+    pub snapshot_batch_size: u64,
+    /// There is a placement driver: heartbeats to it every so many ticks, of the store and of each region that it leads.
+    pub placement: Option<Placement>,
+    /// A replica that has not heard of a leader for so many ticks asks the placement driver whether it is still wanted.
+    pub leader_missing_ticks: u64,
+}
+
+/// How requests that only read are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// As commands in the log.
+    Log,
+    /// At a read index (thesis 6.4), confirmed by a round of heartbeats.
+    Index,
+    /// At a read index, without a round while the leader's lease holds. Needs `check_quorum`.
+    Lease {
+        /// How many ticks early a lease ends, for clocks that do not run alike: see
+        /// [`ReadMode::Lease`](raft::ReadMode::Lease).
+        margin_ticks: u32,
+    },
+}
+
+/// How often to write to the placement driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Ticks between heartbeats of the store.
+    pub store_heartbeat_ticks: u64,
+    /// Ticks between heartbeats of a region; changes are told at once.
+    pub region_heartbeat_ticks: u64,
 }
 
 /// Settings that no store can run with.
@@ -78,6 +134,22 @@ impl Config {
             step_down_on_removal: true,
             election_priority: 0,
             kv_sync_interval_ticks: 10,
+            reads: Reads::Log,
+            log_gc_interval_ticks: 100,
+            log_gc_threshold: 50,
+            log_gc_count_limit: 128_000,
+            log_gc_size_limit: 72 << 20,
+            split_check_interval_ticks: 100,
+            region_max_size: 144 << 20,
+            region_split_size: 96 << 20,
+            snapshot_chunk_size: 1 << 20,
+            snapshot_window: 4,
+            max_snapshots_sent: 4,
+            max_snapshots_received: 4,
+            snapshot_timeout_ticks: 100,
+            snapshot_batch_size: 1 << 20,
+            placement: None,
+            leader_missing_ticks: 600,
         }
     }
 

@@ -7,10 +7,12 @@
 use bytes::Bytes;
 use prost::Message;
 use raft_proto::raft_cmdpb::RaftCmdResponse;
-use raft_proto::raft_serverpb::RaftMessage;
+use raft_proto::raft_serverpb::StoreMessage;
+use raft_proto::schedulerpb;
 use smallvec::SmallVec;
 
 use crate::error::EngineError;
+use crate::task::Background;
 
 /// Which of a store's two databases. They are synced apart from each other, so after a crash each may
 /// be at another moment.
@@ -20,18 +22,16 @@ pub enum Db {
     Raft,
     /// User data, apply states and region states: synced now and then, since the log can replay.
     Kv,
+    /// Bodies of snapshots that come in, until they are part of the kv database: synced when one is whole.
+    /// Files in a directory would do as well.
+    Snapshots,
 }
 
 /// The number of a write. Per database, growing by one with every write.
 pub type WriteSeq = u64;
 
-/// The two databases of one store.
-///
-/// An engine that is opened has made durable what it shows, as RocksDB does by flushing what it recovers
-/// from its log, or shows only what is. A store takes what an earlier life wrote for durable: if it could
-/// read back a vote that was never synced, it would repeat the promise, and the next power failure would
-/// take the vote away.
-pub trait Engine {
+/// The databases of one store, or a view of them, to read.
+pub trait Read {
     /// The value at `key`, as of the last write.
     ///
     /// # Errors
@@ -49,7 +49,15 @@ pub trait Engine {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError>;
+}
 
+/// The databases of one store.
+///
+/// An engine that is opened has made durable what it shows, as RocksDB does by flushing what it recovers
+/// from its log, or shows only what is. A store takes what an earlier life wrote for durable: if it could
+/// read back a vote that was never synced, it would repeat the promise, and the next power failure would
+/// take the vote away.
+pub trait Engine: Read {
     /// Applies `batch` as one: visible to reads at once, durable once
     /// [`Store::on_synced`](crate::Store::on_synced) has named its number or a higher one. A crash keeps
     /// a batch whole or not at all, and never a later batch without an earlier one of the same database.
@@ -68,8 +76,16 @@ pub trait Engine {
 
 /// The way to other stores.
 pub trait Transport {
-    /// Sends to the store `message.to_peer.store_id`. May lose, delay, repeat or reorder.
-    fn send(&mut self, message: RaftMessage);
+    /// Sends to a store. May lose, delay, repeat or reorder.
+    fn send(&mut self, store_id: u64, message: StoreMessage);
+}
+
+/// The way to the placement driver.
+pub trait PlacementClient {
+    /// Tells or asks the placement driver. May lose, delay, repeat or reorder. What it answers, or orders by
+    /// itself, comes as [`Store::on_placement`](crate::Store::on_placement). Never called where
+    /// [`Config::placement`](crate::Config::placement) is off.
+    fn ask(&mut self, request: schedulerpb::Request);
 }
 
 /// A client request as its caller names it. The store does not look into it.
@@ -83,9 +99,9 @@ pub trait Replies {
 }
 
 /// Everything a store needs from the outside.
-pub trait Env: Engine + Transport + Replies {}
+pub trait Env: Engine + Transport + Replies + PlacementClient + Background {}
 
-impl<T: Engine + Transport + Replies> Env for T {}
+impl<T: Engine + Transport + Replies + PlacementClient + Background> Env for T {}
 
 /// Puts and deletes that take effect together, in order.
 ///

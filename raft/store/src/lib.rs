@@ -34,16 +34,20 @@ mod overlay;
 mod peer;
 mod peer_storage;
 mod proposals;
+mod snapshot;
 mod store;
+pub mod task;
 #[cfg(test)]
 mod testing;
 mod timers;
 pub mod validate;
 
-pub use config::{Config, ConfigError};
-pub use engine::{Db, Engine, Env, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+pub use config::{Config, ConfigError, Placement, Reads};
+pub use engine::{Db, Engine, Env, PlacementClient, Read, Replies, RequestId, Transport, WriteBatch, WriteSeq};
 pub use error::{EngineError, StoreError};
 pub use peer::Peer;
 pub use peer_storage::{PeerStorage, RAFT_INIT_LOG_INDEX, RAFT_INIT_LOG_TERM};
 pub use raft_proto as proto;
+pub use snapshot::Body;
 pub use store::Store;
+pub use task::{Background, Task, TaskId, TaskOutput};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::engine::{Db, Engine, WriteBatch};
+use crate::engine::{Db, Read, WriteBatch};
 use crate::error::EngineError;
 
 /// A [`WriteBatch`] for the kv database with reads on top.
@@ -58,7 +58,7 @@ impl Overlay {
     }
 
     /// The value of `key`: the last one in the batch, or else the one below it.
-    pub(crate) fn get(&self, engine: &impl Engine, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    pub(crate) fn get(&self, engine: &impl Read, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let wanted = fingerprint(key);
         for (position, _) in self.fingerprints.iter().enumerate().rev().filter(|(_, found)| **found == wanted)
         {
@@ -73,7 +73,7 @@ impl Overlay {
     /// Visits the pairs with `start <= key < end` in order until `visit` returns false.
     pub(crate) fn scan(
         &self,
-        engine: &impl Engine,
+        engine: &impl Read,
         start: &[u8],
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], Bytes) -> bool,

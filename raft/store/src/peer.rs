@@ -12,12 +12,12 @@ use raft::eraftpb::{Message, MessageType};
 use raft::{RawNode, Ready};
 use raft_proto::metapb::{self, Region};
 use raft_proto::raft_cmdpb::{RaftCmdRequest, RaftRequestHeader};
-use raft_proto::raft_serverpb::RaftMessage;
+use raft_proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
 use smallvec::SmallVec;
 
 use crate::apply::apply;
 use crate::config::Config;
-use crate::engine::{Db, Engine, Env, RequestId, Transport, WriteBatch, WriteSeq};
+use crate::engine::{Db, Env, Read, RequestId, Transport, WriteBatch, WriteSeq};
 use crate::error::StoreError;
 use crate::peer_storage::{PeerStorage, StorageView};
 use crate::proposals::Proposals;
@@ -57,7 +57,7 @@ struct Unsynced {
 
 impl Peer {
     /// The replica of `region` that the databases hold.
-    pub(crate) fn load(engine: &impl Engine, config: &Config, region: Region) -> Result<Peer, StoreError> {
+    pub(crate) fn load(engine: &impl Read, config: &Config, region: Region) -> Result<Peer, StoreError> {
         let region_id = region.id;
         let meta = region.peers.iter().copied().find(|peer| peer.store_id == config.store_id);
         let meta = meta.ok_or_else(|| StoreError::corrupt(region_id, "no peer on this store"))?;
@@ -264,7 +264,7 @@ impl Peer {
             _ => false,
         };
         let range = |key: &Bytes| if first_contact { key.clone() } else { Bytes::new() };
-        env.send(RaftMessage {
+        let message = RaftMessage {
             region_id: region.id,
             from_peer: Some(self.meta),
             to_peer: Some(to),
@@ -273,7 +273,8 @@ impl Peer {
             start_key: range(&region.start_key),
             end_key: range(&region.end_key),
             message: Some(message),
-        });
+        };
+        env.send(to.store_id, StoreMessage { payload: Some(Payload::Raft(message)) });
     }
 
     fn find_peer(&self, id: u64) -> Option<metapb::Peer> {

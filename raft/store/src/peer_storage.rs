@@ -10,7 +10,7 @@ use raft::{EntryId, RaftState, Ready, Storage, StorageError};
 use raft_proto::metapb::{PeerRole, Region};
 use raft_proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftTruncatedState};
 
-use crate::engine::{Db, Engine, WriteBatch};
+use crate::engine::{Db, Read, WriteBatch};
 use crate::error::StoreError;
 use crate::keys;
 
@@ -53,7 +53,7 @@ impl PeerStorage {
     }
 
     /// What the databases hold for `region`.
-    pub(crate) fn load(engine: &impl Engine, region: Region) -> Result<PeerStorage, StoreError> {
+    pub(crate) fn load(engine: &impl Read, region: Region) -> Result<PeerStorage, StoreError> {
         let id = region.id;
         let missing = |what| StoreError::corrupt(id, what);
         let raft_state = read_message::<RaftLocalState>(engine, Db::Raft, &keys::raft_state(id), id)?
@@ -164,7 +164,7 @@ impl PeerStorage {
 
 /// The message at `key`, if there is one.
 pub(crate) fn read_message<M: Message + Default>(
-    engine: &impl Engine,
+    engine: &impl Read,
     db: Db,
     key: &[u8],
     region_id: u64,
@@ -182,7 +182,7 @@ pub(crate) struct StorageView<'a, E> {
     pub(crate) engine: &'a E,
 }
 
-impl<E: Engine> StorageView<'_, E> {
+impl<E: Read> StorageView<'_, E> {
     fn check_range(&self, low: u64, high: u64) -> Result<(), StorageError> {
         let (first, last) = (self.first_index()?, self.last_index()?);
         if low < first {
@@ -195,7 +195,7 @@ impl<E: Engine> StorageView<'_, E> {
     }
 }
 
-impl<E: Engine> Storage for StorageView<'_, E> {
+impl<E: Read> Storage for StorageView<'_, E> {
     fn initial_state(&self) -> Result<RaftState, StorageError> {
         Ok(RaftState {
             hard_state: self.storage.raft_state.hard_state.unwrap_or_default(),

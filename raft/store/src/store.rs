@@ -13,15 +13,18 @@ use bytes::Bytes;
 use im::OrdMap;
 use prost::Message;
 use raft_proto::raft_cmdpb::RaftCmdRequest;
-use raft_proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState, StoreIdent};
+use raft_proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState, StoreIdent, StoreMessage, store_message::Payload};
+use raft_proto::raft_cmdpb::{ChangePeerV2Request, SplitRequest};
+use raft_proto::schedulerpb;
 use smallvec::SmallVec;
 
 use crate::config::Config;
-use crate::engine::{Db, Engine, Env, RequestId, WriteBatch, WriteSeq};
+use crate::engine::{Db, Env, Read, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
 use crate::keys::{self, Key};
 use crate::peer::Peer;
 use crate::peer_storage::read_message;
+use crate::task::{TaskId, TaskOutput};
 use crate::timers::{NEVER, Timers};
 use crate::validate::{RequestError, check_store};
 
@@ -69,8 +72,9 @@ impl Store {
     ///
     /// Dropped, unless it is for this store and for the replica of the region that lives here now, and of a
     /// kind that replicas send each other.
-    pub fn on_raft_message(&mut self, env: &mut impl Env, now_ns: u64, message: RaftMessage) {
+    pub fn on_message(&mut self, env: &mut impl Env, now_ns: u64, message: StoreMessage) {
         self.input(|store| {
+            let Some(Payload::Raft(message)) = message.payload else { return Ok(()) };
             let RaftMessage {
                 region_id,
                 from_peer: Some(from),
@@ -118,7 +122,7 @@ impl Store {
         self.input(|store| match db {
             Db::Raft => store.on_raft_synced(env, now_ns, up_to),
             // Nothing waits for the kv database: what it loses, the log replays.
-            Db::Kv => Ok(()),
+            Db::Kv | Db::Snapshots => Ok(()),
         });
     }
 
@@ -181,6 +185,74 @@ impl Store {
             Ok(())
         });
         answer
+    }
+
+    /// A task is done, with this result: see [`Background`](crate::Background).
+    ///
+    /// # Errors of tasks
+    /// A store that could not read its databases stops.
+    pub fn on_task_done(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        id: TaskId,
+        output: Result<TaskOutput, EngineError>,
+    ) {
+        let _ = (env, now_ns, id, output);
+    }
+
+    /// The placement driver answers, or orders something.
+    pub fn on_placement(&mut self, env: &mut impl Env, now_ns: u64, response: schedulerpb::Response) {
+        let _ = (env, now_ns, response);
+    }
+
+    /// An operator asks the leader of `region_id`, which must be here, to change its members.
+    ///
+    /// # Errors
+    /// When it is not here, does not lead, or cannot change now.
+    pub fn change_peers(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        region_id: u64,
+        change: &ChangePeerV2Request,
+    ) -> Result<(), RequestError> {
+        let _ = (env, now_ns, region_id, change);
+        Err(RequestError::RegionNotFound { region_id })
+    }
+
+    /// An operator asks the leader of `region_id`, which must be here, to split it.
+    ///
+    /// # Errors
+    /// When it is not here, does not lead, or the request makes no sense.
+    pub fn split(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        region_id: u64,
+        split: &SplitRequest,
+    ) -> Result<(), RequestError> {
+        let _ = (env, now_ns, region_id, split);
+        Err(RequestError::RegionNotFound { region_id })
+    }
+
+    /// An operator asks the leader of `region_id`, which must be here, to compact its log as far as it can.
+    ///
+    /// # Errors
+    /// When it is not here or does not lead.
+    pub fn compact(&mut self, env: &mut impl Env, now_ns: u64, region_id: u64) -> Result<(), RequestError> {
+        let _ = (env, now_ns, region_id);
+        Err(RequestError::RegionNotFound { region_id })
+    }
+
+    /// The region whose replica here holds `key`, as far as that replica knows.
+    #[must_use]
+    pub fn region_of_key(&self, key: &[u8]) -> Option<u64> {
+        let holds = |peer: &&Arc<Peer>| {
+            let region = peer.region();
+            *region.start_key <= *key && (region.end_key.is_empty() || *key < *region.end_key)
+        };
+        self.peers.values().find(holds).map(|peer| peer.region().id)
     }
 
     /// The settings.
@@ -274,7 +346,7 @@ impl Store {
 }
 
 /// The store's ident, if there is one. It must be this store's.
-pub(crate) fn check_ident(engine: &impl Engine, config: &Config) -> Result<Option<StoreIdent>, StoreError> {
+pub(crate) fn check_ident(engine: &impl Read, config: &Config) -> Result<Option<StoreIdent>, StoreError> {
     let ident = read_message::<StoreIdent>(engine, Db::Kv, &keys::STORE_IDENT, 0)?;
     match ident {
         Some(StoreIdent { cluster_id, store_id })
@@ -288,7 +360,7 @@ pub(crate) fn check_ident(engine: &impl Engine, config: &Config) -> Result<Optio
 
 /// The replicas that the databases hold. What is left of those that are no longer here (tombstones) stays
 /// out.
-fn load_peers(engine: &impl Engine, config: &Config) -> Result<OrdMap<u64, Arc<Peer>>, StoreError> {
+fn load_peers(engine: &impl Read, config: &Config) -> Result<OrdMap<u64, Arc<Peer>>, StoreError> {
     let mut states = Vec::new();
     engine.scan(Db::Kv, &keys::REGION_STATE_START, &keys::REGION_STATE_END, &mut |key, value| {
         if let Some(Key::RegionState { region }) = keys::decode(key) {

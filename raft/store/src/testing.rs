@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use raft_proto::raft_cmdpb::RaftCmdResponse;
-use raft_proto::raft_serverpb::RaftMessage;
+use raft_proto::raft_serverpb::StoreMessage;
+use raft_proto::schedulerpb;
 
-use crate::engine::{Db, Engine, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+use crate::engine::{Db, Engine, PlacementClient, Read, Replies, RequestId, Transport, WriteBatch, WriteSeq};
 use crate::error::EngineError;
+use crate::task::{Background, Task, TaskId};
 
 /// Two databases in memory.
 #[derive(Debug, Default)]
@@ -20,7 +22,7 @@ pub(crate) struct MapEngine {
     pub(crate) unreadable: bool,
 }
 
-impl Engine for MapEngine {
+impl Read for MapEngine {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         if self.unreadable {
             return Err(EngineError::Io("unreadable".into()));
@@ -39,7 +41,9 @@ impl Engine for MapEngine {
         let _ = pairs.all(|((_, key), value)| visit(key, value));
         Ok(())
     }
+}
 
+impl Engine for MapEngine {
     fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
         for (key, value) in batch.into_ops() {
             match value {
@@ -57,11 +61,19 @@ impl Engine for MapEngine {
 }
 
 impl Transport for MapEngine {
-    fn send(&mut self, _message: RaftMessage) {}
+    fn send(&mut self, _store_id: u64, _message: StoreMessage) {}
 }
 
 impl Replies for MapEngine {
     fn reply(&mut self, request: RequestId, response: RaftCmdResponse) {
         self.replies.push((request, response));
     }
+}
+
+impl PlacementClient for MapEngine {
+    fn ask(&mut self, _request: schedulerpb::Request) {}
+}
+
+impl Background for MapEngine {
+    fn start(&mut self, _id: TaskId, _task: Task) {}
 }

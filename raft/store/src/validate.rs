@@ -185,7 +185,7 @@ fn check_epoch(request: &RaftCmdRequest, region: &Region) -> Result<(), RequestE
     use admin_request::Command;
     let (version, conf_ver) = match &request.admin_request {
         None => (true, false),
-        Some(AdminRequest { command: Some(Command::ChangePeer(_)) }) => (false, true),
+        Some(AdminRequest { command: Some(Command::ChangePeer(_) | Command::ChangePeerV2(_)) }) => (false, true),
         Some(AdminRequest { command: Some(Command::Split(_) | Command::TransferLeader(_)) }) => (true, true),
         Some(AdminRequest { command: Some(Command::CompactLog(_)) | None }) => (false, false),
     };
@@ -238,6 +238,7 @@ fn key_not_in_region(key: &bytes::Bytes, region: &Region) -> RequestError {
 fn admin_name(admin: &AdminRequest) -> &'static str {
     match admin.command {
         Some(admin_request::Command::ChangePeer(_)) => "ChangePeer",
+        Some(admin_request::Command::ChangePeerV2(_)) => "ChangePeerV2",
         Some(admin_request::Command::CompactLog(_)) => "CompactLog",
         Some(admin_request::Command::TransferLeader(_)) => "TransferLeader",
         Some(admin_request::Command::Split(_)) => "Split",

@@ -9,10 +9,14 @@ use bytes::Bytes;
 use raft_proto::eraftpb;
 use raft_proto::metapb::{Peer, Region, RegionEpoch};
 use raft_proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse};
-use raft_proto::raft_serverpb::RaftMessage;
+use raft_proto::raft_serverpb::{StoreMessage, store_message};
+use raft_proto::schedulerpb;
 use raftsim_kernel::{Change, DbId, Disk, Time, TraceHasher, WriteSeq};
 use raftstore::keys::{self, Cf};
-use raftstore::{Config, Db, Engine, EngineError, Replies, Store, StoreError, Transport, WriteBatch};
+use raftstore::{
+    Background, Config, Db, Engine, EngineError, PlacementClient, Read, Replies, Store, StoreError, Task, TaskId, Transport,
+    WriteBatch,
+};
 
 use super::{
     Alarm, FIRST_REGION, LogWrite, OnDisk, Operator, Payload, PeerMessage, ReplicaView, RequestId,
@@ -24,12 +28,14 @@ pub use session::RegionSession;
 
 const RAFT_DB: DbId = DbId(0);
 const KV_DB: DbId = DbId(1);
+const SNAPSHOT_DB: DbId = DbId(2);
 
 /// The kernel's number for a store's database.
 fn db_id(db: Db) -> DbId {
     match db {
         Db::Raft => RAFT_DB,
         Db::Kv => KV_DB,
+        Db::Snapshots => SNAPSHOT_DB,
     }
 }
 
@@ -63,10 +69,10 @@ pub struct Raftstore {
 type Cx<'a, 'b> = StoreContext<'a, 'b, Raftstore>;
 
 impl System for Raftstore {
-    type Message = RaftMessage;
+    type Message = StoreMessage;
     type Session = RegionSession;
 
-    const DATABASES: &'static [&'static str] = &["raft", "kv"];
+    const DATABASES: &'static [&'static str] = &["raft", "kv", "snapshots"];
     const LOG_DB: DbId = RAFT_DB;
 
     fn new(scenario: &Scenario, store: u64) -> Raftstore {
@@ -105,8 +111,8 @@ impl System for Raftstore {
         self.arm(cx);
     }
 
-    fn on_message(&mut self, _: u64, message: RaftMessage, cx: &mut Cx<'_, '_>) {
-        self.with(cx, |store, env, now| store.on_raft_message(env, now, message));
+    fn on_message(&mut self, _: u64, message: StoreMessage, cx: &mut Cx<'_, '_>) {
+        self.with(cx, |store, env, now| store.on_message(env, now, message));
     }
 
     fn on_request(&mut self, id: RequestId, request: RaftCmdRequest, cx: &mut Cx<'_, '_>) {
@@ -229,7 +235,7 @@ struct Env<'e, 'a, 'b> {
     cx: &'e mut Cx<'a, 'b>,
 }
 
-impl Engine for Env<'_, '_, '_> {
+impl Read for Env<'_, '_, '_> {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         Ok(self.cx.disk().get(db_id(db), key).cloned())
     }
@@ -248,7 +254,9 @@ impl Engine for Env<'_, '_, '_> {
         }
         Ok(())
     }
+}
 
+impl Engine for Env<'_, '_, '_> {
     fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
         Ok(self.cx.disk_mut().write(db_id(db), batch.into_ops()))
     }
@@ -260,10 +268,17 @@ impl Engine for Env<'_, '_, '_> {
 }
 
 impl Transport for Env<'_, '_, '_> {
-    fn send(&mut self, message: RaftMessage) {
-        let Some(to) = message.to_peer else { return };
-        self.cx.send(to.store_id, message);
+    fn send(&mut self, store_id: u64, message: StoreMessage) {
+        self.cx.send(store_id, message);
     }
+}
+
+impl PlacementClient for Env<'_, '_, '_> {
+    fn ask(&mut self, _request: schedulerpb::Request) {}
+}
+
+impl Background for Env<'_, '_, '_> {
+    fn start(&mut self, _id: TaskId, _task: Task) {}
 }
 
 impl Replies for Env<'_, '_, '_> {
@@ -272,25 +287,31 @@ impl Replies for Env<'_, '_, '_> {
     }
 }
 
-impl PeerMessage for RaftMessage {
+impl PeerMessage for StoreMessage {
     fn region(&self) -> u64 {
-        self.region_id
+        match &self.payload {
+            Some(store_message::Payload::Raft(message)) => message.region_id,
+            _ => 0,
+        }
     }
 
     fn raft(&self) -> Option<Cow<'_, eraftpb::Message>> {
-        self.message.as_ref().map(Cow::Borrowed)
+        match &self.payload {
+            Some(store_message::Payload::Raft(message)) => message.message.as_ref().map(Cow::Borrowed),
+            _ => None,
+        }
     }
 }
 
-impl Payload for RaftMessage {
+impl Payload for StoreMessage {
     fn digest(&self, hash: &mut TraceHasher) {
-        hash.word(self.region_id);
-        if let Some(message) = &self.message {
-            digest_raft(message, hash);
+        hash.word(self.region());
+        if let Some(message) = self.raft() {
+            digest_raft(&message, hash);
         }
     }
 
     fn describe(&self) -> String {
-        self.message.as_ref().map_or_else(String::new, describe_raft)
+        self.raft().map_or_else(String::new, |message| describe_raft(&message))
     }
 }

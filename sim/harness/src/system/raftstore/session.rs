@@ -33,6 +33,7 @@ impl Session for RegionSession {
             peer: self.region.peers.iter().find(|peer| peer.store_id == store).copied(),
             region_epoch: self.region.region_epoch,
             term: 0,
+            replica_read: false,
         };
         RaftCmdRequest { header: Some(header), requests: vec![command(request)], admin_request: None }
     }

@@ -1,0 +1,106 @@
+//! Work that takes time beside the store's own: making a snapshot, looking for where to split a region,
+//! moving a snapshot's pairs about.
+//!
+//! A store says what is to be done ([`Background::start`]) and goes on; the outside does it ([`Task::run`] in a
+//! thread of its own, for one) and hands the result to [`Store::on_task_done`](crate::Store::on_task_done). By
+//! then much may have changed, so a result is always of the moment at which its task began, and is held
+//! against what is true now before it is used. After a crash no task of the earlier life comes back.
+
+use bytes::Bytes;
+use raft_proto::metapb::Region;
+
+use crate::engine::{Db, Read};
+use crate::error::EngineError;
+use crate::keys::{self, Cf};
+use crate::snapshot::Body;
+
+/// Names a task of one life of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub u64);
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// To read all data of a region.
+    Snapshot {
+        /// The region, as of the state that the databases are in.
+        region: Region,
+    },
+    /// To measure a region's data, and to find a key in its middle.
+    Measure {
+        /// The region.
+        region: Region,
+    },
+    /// Nothing but to let the time pass that it takes to write, or remove, so much: the store writes when that is done.
+    Write {
+        /// Bytes of keys and values.
+        bytes: u64,
+    },
+}
+
+/// What came of a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TaskOutput {
+    /// Of [`Task::Snapshot`].
+    Snapshot(Body),
+    /// Of [`Task::Measure`].
+    Measured {
+        /// Bytes of all keys and values.
+        size: u64,
+        /// The first key with at least half of the size before it, unless that is the region's first.
+        middle: Option<Bytes>,
+    },
+    /// Of [`Task::Write`].
+    Written,
+}
+
+/// Where tasks are done.
+pub trait Background {
+    /// Begins a task, on the databases as they are now: what is written later it does not see.
+    fn start(&mut self, id: TaskId, task: Task);
+}
+
+impl Task {
+    /// Does the task. Also tells for how many bytes it should take time.
+    ///
+    /// # Errors
+    /// When the databases cannot be read.
+    pub fn run(&self, view: &impl Read) -> Result<(TaskOutput, u64), EngineError> {
+        match self {
+            Task::Snapshot { region } => {
+                let body = Body::read(view, region)?;
+                let size = body.len();
+                Ok((TaskOutput::Snapshot(body), size))
+            }
+            Task::Measure { region } => {
+                let (size, middle) = measure(view, region)?;
+                Ok((TaskOutput::Measured { size, middle }, size))
+            }
+            Task::Write { bytes } => Ok((TaskOutput::Written, *bytes)),
+        }
+    }
+}
+
+/// A region's size, and the key that halves it.
+fn measure(view: &impl Read, region: &Region) -> Result<(u64, Option<Bytes>), EngineError> {
+    let mut sizes: Vec<(Bytes, u64)> = Vec::new();
+    for cf in Cf::ALL {
+        let (start, end) = (keys::data(cf, &region.start_key), keys::data_end(cf, &region.end_key));
+        view.scan(Db::Kv, &start, &end, &mut |key, value| {
+            let user_key = Bytes::copy_from_slice(&key[cf.prefix().len()..]);
+            sizes.push((user_key, (key.len() + value.len()) as u64));
+            true
+        })?;
+    }
+    // A key has all of its column families on one side.
+    sizes.sort_unstable();
+    let total = sizes.iter().map(|(_, size)| size).sum();
+    let mut before = 0;
+    for (key, size) in sizes {
+        if before * 2 >= total && key > region.start_key {
+            return Ok((total, Some(key)));
+        }
+        before += size;
+    }
+    Ok((total, None))
+}
