@@ -64,6 +64,9 @@ pub struct Config {
     /// with equal seeds votes split, and the answer to a read of an earlier life could be taken for one
     /// of this life.
     pub seed: u64,
+    /// The replica never ran before, so there is no promise to a leader's lease to wait for: see
+    /// [`ReadMode::Lease`].
+    pub first_life: bool,
 }
 
 /// How a leader makes sure, before it serves a read, that no other leader has committed anything newer.
@@ -110,6 +113,7 @@ impl Default for Config {
             priority: 0,
             apply_unpersisted: false,
             seed: 0,
+            first_life: false,
         }
     }
 }

@@ -157,6 +157,14 @@ impl Progress {
         matches!(self.state, ProgressState::Snapshot { .. })
     }
 
+    /// The index of the snapshot that is on its way to the peer, if one is.
+    pub fn pending_snapshot(&self) -> Option<u64> {
+        match self.state {
+            ProgressState::Snapshot { pending } => Some(pending),
+            _ => None,
+        }
+    }
+
     pub(crate) fn acked_round(&self) -> u64 {
         self.acked_round
     }

@@ -107,7 +107,10 @@ impl Raft {
             reads_begun: 0,
             now: 0,
             // A leader may hold a lease that this replica vouched for in an earlier life.
-            loyal_until: config.lease_ticks().map_or(0, |_| u64::from(config.election_ticks)),
+            loyal_until: config
+                .lease_ticks()
+                .filter(|_| !config.first_life)
+                .map_or(0, |_| u64::from(config.election_ticks)),
             election_elapsed: 0,
             election_timeout: 0,
             jitter: Jitter::new(config.seed),

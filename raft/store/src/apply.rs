@@ -13,17 +13,20 @@ use raft::EntryId;
 use raft::eraftpb::{Entry, EntryType};
 use raft_proto::metapb::Region;
 use raft_proto::raft_cmdpb::{
-    AppendRequest, AppendResponse, CompareAndSetRequest, CompareAndSetResponse, DeleteRequest,
-    DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, RaftCmdRequest, RaftCmdResponse,
-    RaftResponseHeader, Response, ScanPair, ScanRequest, ScanResponse, request::Command, response,
+    AdminRequest, AdminResponse, AppendRequest, AppendResponse, CompareAndSetRequest, CompareAndSetResponse,
+    DeleteRequest, DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, RaftCmdRequest,
+    RaftCmdResponse, RaftResponseHeader, Request, Response, ScanPair, ScanRequest, ScanResponse, SplitResponse,
+    admin_request, admin_response, request::Command, response,
 };
+use raft_proto::raft_serverpb::{PeerState, RegionLocalState};
 use smallvec::SmallVec;
 
-use crate::engine::{Db, Env, Read, RequestId};
+use crate::admin;
+use crate::engine::{Db, Env, Read, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
 use crate::keys::{self, Cf};
 use crate::overlay::Overlay;
-use crate::peer_storage::PeerStorage;
+use crate::peer_storage::{PeerStorage, read_message};
 use crate::proposals::Proposals;
 use crate::validate::{RequestError, check_commands};
 
@@ -38,18 +41,45 @@ const MAX_BATCH_ROOM: usize = 64 << 10;
 
 /// Responses that wait for the write. Rarely more than one: a response is large, and so is what a `Vec`
 /// would allocate for a first one.
-type Answers = SmallVec<[(RequestId, RaftCmdResponse); 1]>;
+pub(crate) type Answers = SmallVec<[(RequestId, RaftCmdResponse); 1]>;
 
-/// Applies `entries` and answers the proposals that they decide. `term` is the replica's.
+/// How far [`apply`] came.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    /// So many of the entries are applied.
+    pub(crate) count: usize,
+    /// The last write.
+    pub(crate) seq: WriteSeq,
+    /// What the last of them did beside writing data.
+    pub(crate) effect: Option<Effect>,
+}
+
+/// What an admin command did, for those who hold more than the storage.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// The log starts after this entry, once the write is durable.
+    Compacted(EntryId),
+    /// The region gave its right half to a new one. The storage has the left one.
+    Split {
+        /// The region as it was.
+        whole: Region,
+        /// The new one.
+        right: Region,
+    },
+}
+
+/// Applies `entries`, none of which changes the membership, and answers the proposals that they decide: all of
+/// them, or up to the first with an effect. `term` is the replica's.
 pub(crate) fn apply(
     env: &mut impl Env,
     storage: &mut PeerStorage,
     proposals: &mut Proposals,
     term: u64,
     entries: &[Entry],
-) -> Result<(), StoreError> {
+) -> Result<Applied, StoreError> {
     let mut batch = Overlay::with_capacity(room(entries));
     let mut replies = Answers::new();
+    let mut applied = Applied { count: 0, seq: 0, effect: None };
     for (position, entry) in entries.iter().enumerate() {
         assert!(
             entry.index == storage.applied_index() + 1 || position > 0,
@@ -58,18 +88,22 @@ pub(crate) fn apply(
             entry.index,
             storage.applied_index(),
         );
-        apply_entry(env, storage.region(), proposals, term, entry, &mut batch, &mut replies)?;
-        if batch.len() >= MAX_BATCH_OPS || position + 1 == entries.len() {
+        applied.effect = apply_entry(env, storage, proposals, term, entry, &mut batch, &mut replies)?;
+        applied.count = position + 1;
+        if applied.effect.is_some() || batch.len() >= MAX_BATCH_OPS || applied.count == entries.len() {
             let next = Overlay::with_capacity(room(&entries[position + 1..]));
             let mut batch = std::mem::replace(&mut batch, next).into_batch();
             storage.save_applied(entry.index, &mut batch);
-            env.write(Db::Kv, batch)?;
+            applied.seq = env.write(Db::Kv, batch)?;
             for (request, response) in replies.drain(..) {
                 env.reply(request, response);
             }
         }
+        if applied.effect.is_some() {
+            break;
+        }
     }
-    Ok(())
+    Ok(applied)
 }
 
 /// Bytes that the first batch of `entries` will take, roughly: what its commands say is about what they
@@ -84,13 +118,52 @@ fn room(entries: &[Entry]) -> usize {
 
 fn apply_entry(
     engine: &impl Read,
-    region: &Region,
+    storage: &mut PeerStorage,
     proposals: &mut Proposals,
     term: u64,
     entry: &Entry,
     batch: &mut Overlay,
     replies: &mut Answers,
-) -> Result<(), StoreError> {
+) -> Result<Option<Effect>, StoreError> {
+    let waiting = resolve(proposals, term, entry, replies);
+    if entry.entry_type() != EntryType::EntryNormal {
+        let what = format!("entry {} has type {}", entry.index, entry.entry_type);
+        return Err(StoreError::corrupt(storage.region().id, what));
+    }
+    if entry.data.is_empty() {
+        return Ok(None); // The entry that a new leader appends.
+    }
+    let request = RaftCmdRequest::decode(entry.data.clone())
+        .map_err(|error| StoreError::corrupt(storage.region().id, format!("entry {}: {error}", entry.index)))?;
+    let mut effect = None;
+    let response = match check_commands(&request, storage.region()) {
+        Err(error) => error.into_response(term),
+        Ok(()) => match request.admin_request {
+            Some(admin) => {
+                let (response, done) = execute_admin(engine, storage, entry.index, &admin, batch)?;
+                effect = done;
+                RaftCmdResponse { admin_response: response, ..success(Vec::new(), term) }
+            }
+            None => {
+                let respond = waiting.is_some();
+                let mut executor = Executor { engine, region: storage.region(), batch, respond };
+                success(executor.execute(request.requests)?, term)
+            }
+        },
+    };
+    if let Some(request) = waiting {
+        replies.push((request, response));
+    }
+    Ok(effect)
+}
+
+/// Answers the proposals that an entry decides, but for its own, which is returned.
+pub(crate) fn resolve(
+    proposals: &mut Proposals,
+    term: u64,
+    entry: &Entry,
+    replies: &mut Answers,
+) -> Option<RequestId> {
     let mut waiting = None;
     while let Some((request, own)) = proposals.resolve(EntryId { term: entry.term, index: entry.index }) {
         if own {
@@ -99,27 +172,81 @@ fn apply_entry(
             replies.push((request, RequestError::StaleCommand.into_response(term)));
         }
     }
-    if entry.entry_type() != EntryType::EntryNormal {
-        let what = format!("entry {} has type {}", entry.index, entry.entry_type);
-        return Err(StoreError::corrupt(region.id, what));
+    waiting
+}
+
+/// Executes an admin command that passed [`check_commands`]. The region's records go into the batch with the
+/// applied index.
+fn execute_admin(
+    engine: &impl Read,
+    storage: &mut PeerStorage,
+    index: u64,
+    admin: &AdminRequest,
+    batch: &mut Overlay,
+) -> Result<(Option<AdminResponse>, Option<Effect>), StoreError> {
+    match &admin.command {
+        Some(admin_request::Command::CompactLog(compact)) => {
+            let to = EntryId { term: compact.compact_term, index: compact.compact_index };
+            // A leader proposes what it has applied, so everybody who applies this has.
+            if to.index <= storage.truncated().index || to.index >= index {
+                return Ok((None, None));
+            }
+            storage.truncate(to);
+            Ok((None, Some(Effect::Compacted(to))))
+        }
+        Some(admin_request::Command::Split(split)) => {
+            let whole = storage.region().clone();
+            let (left, right) = admin::split(&whole, split);
+            let mut records = WriteBatch::new();
+            save_right(engine, storage, &right, &mut records)?;
+            storage.save_region(left.clone(), false, &mut records);
+            batch.append(records);
+            let regions = vec![left, right.clone()];
+            let result = Some(admin_response::Result::Split(SplitResponse { regions }));
+            Ok((Some(AdminResponse { result }), Some(Effect::Split { whole, right })))
+        }
+        // Membership changes are entries of their own type, transfers none at all.
+        _ => Ok((None, None)),
     }
-    if entry.data.is_empty() {
-        return Ok(()); // The entry that a new leader appends.
-    }
-    let request = RaftCmdRequest::decode(entry.data.clone())
-        .map_err(|error| StoreError::corrupt(region.id, format!("entry {}: {error}", entry.index)))?;
-    let mut executor = Executor { engine, region, batch, respond: waiting.is_some() };
-    let response = match check_commands(&request, region) {
-        Ok(()) => success(executor.execute(request)?, term),
-        Err(error) => error.into_response(term),
+}
+
+/// The records of the new region, in the batch of the split: a crash leaves both regions or the one that was.
+///
+/// Unless the new region's replica here was removed before the split came to be applied here: then it must not
+/// come back, and what it would have held is nobody's.
+fn save_right(
+    engine: &impl Read,
+    storage: &PeerStorage,
+    right: &Region,
+    batch: &mut WriteBatch,
+) -> Result<(), StoreError> {
+    let Some(place) = storage.region().peers.iter().position(|peer| peer.id == storage.peer_id()) else {
+        return Ok(());
     };
-    if let Some(request) = waiting {
-        replies.push((request, response));
+    let peer = right.peers[place];
+    let known = read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(right.id), right.id)?;
+    if known.is_some_and(|known| known.state() == PeerState::Tombstone && known.peer_id >= peer.id) {
+        return Ok(());
     }
+    let mut first = PeerStorage::initial(peer.id, right.clone());
+    first.save_region(right.clone(), false, batch);
+    first.save_applied(first.applied_index(), batch);
+    batch.put(&keys::birth(right.id), &[]);
     Ok(())
 }
 
-fn success(responses: Vec<Response>, term: u64) -> RaftCmdResponse {
+/// Executes a request that only reads, and may.
+pub(crate) fn read(
+    engine: &impl Read,
+    region: &Region,
+    requests: Vec<Request>,
+    term: u64,
+) -> Result<RaftCmdResponse, EngineError> {
+    let mut executor = Executor { engine, region, batch: &mut Overlay::default(), respond: true };
+    Ok(success(executor.execute(requests)?, term))
+}
+
+pub(crate) fn success(responses: Vec<Response>, term: u64) -> RaftCmdResponse {
     let header = RaftResponseHeader { current_term: term, ..Default::default() };
     RaftCmdResponse { header: Some(header), responses, admin_response: None }
 }
@@ -135,9 +262,9 @@ struct Executor<'a, E> {
 
 impl<E: Read> Executor<'_, E> {
     /// The responses, where somebody waits for them.
-    fn execute(&mut self, request: RaftCmdRequest) -> Result<Vec<Response>, EngineError> {
-        let mut responses = Vec::with_capacity(if self.respond { request.requests.len() } else { 0 });
-        for request in request.requests {
+    fn execute(&mut self, requests: Vec<Request>) -> Result<Vec<Response>, EngineError> {
+        let mut responses = Vec::with_capacity(if self.respond { requests.len() } else { 0 });
+        for request in requests {
             let result = match request.command {
                 Some(Command::Get(_) | Command::Scan(_)) if !self.respond => continue,
                 Some(Command::Get(get)) => response::Result::Get(self.get(&get)?),

@@ -6,7 +6,7 @@
 //! bootstrap that was cut short. Without it, it is a replica that forgot its votes, and must not run.
 
 use raft_proto::metapb::Region;
-use raft_proto::raft_serverpb::{PeerState, RegionLocalState, StoreIdent};
+use raft_proto::raft_serverpb::StoreIdent;
 
 use crate::config::Config;
 use crate::engine::{Db, Env, WriteBatch};
@@ -25,18 +25,16 @@ impl Store {
     pub fn bootstrap(env: &mut impl Env, config: &Config, region: &Region) -> Result<(), StoreError> {
         config.validate()?;
         let fresh = check_ident(env, config)?.is_none();
-        let here = region.peers.iter().any(|peer| peer.store_id == config.store_id);
-        let first = PeerStorage::initial(region.clone());
+        let here = region.peers.iter().find(|peer| peer.store_id == config.store_id);
         if fresh {
             let mut batch = WriteBatch::new();
             let (cluster_id, store_id) = (config.cluster_id, config.store_id);
             batch.put_message(&keys::STORE_IDENT, &StoreIdent { cluster_id, store_id });
-            if here {
-                let state =
-                    RegionLocalState { state: PeerState::Normal as i32, region: Some(region.clone()), ..Default::default() };
+            if let Some(peer) = here {
+                let mut first = PeerStorage::initial(peer.id, region.clone());
                 batch.put_message(&keys::PREPARE_BOOTSTRAP, region);
-                batch.put_message(&keys::region_state(region.id), &state);
-                batch.put_message(&keys::apply_state(region.id), first.apply_state());
+                first.save_region(region.clone(), false, &mut batch);
+                first.save_applied(first.applied_index(), &mut batch);
             }
             env.write(Db::Kv, batch)?;
             env.sync(Db::Kv)?;
@@ -45,6 +43,7 @@ impl Store {
         let prepared = env.get(Db::Kv, &keys::PREPARE_BOOTSTRAP)?.is_some();
         let raft_state = keys::raft_state(region.id);
         if prepared && env.get(Db::Raft, &raft_state)?.is_none() {
+            let first = PeerStorage::initial(here.map_or(0, |peer| peer.id), region.clone());
             let mut batch = WriteBatch::new();
             batch.put_message(&raft_state, first.raft_state());
             env.write(Db::Raft, batch)?;

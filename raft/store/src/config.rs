@@ -1,5 +1,6 @@
 //! The settings of a store.
 
+use raft::ReadMode;
 use raft_proto::metapb;
 
 /// The settings of a store. Durations of protocol timers are in ticks, and a tick is
@@ -195,6 +196,10 @@ impl Config {
             check_quorum: self.check_quorum,
             step_down_on_removal: self.step_down_on_removal,
             priority: self.election_priority,
+            reads: match self.reads {
+                Reads::Log | Reads::Index => ReadMode::Safe,
+                Reads::Lease { margin_ticks } => ReadMode::Lease { margin_ticks },
+            },
             seed: self.jitter_seed(region_id, peer.id),
             ..raft::Config::default()
         }

@@ -7,10 +7,12 @@
 //! | raft state | `01 02 region 02` | `RaftLocalState` | raft |
 //! | apply state | `01 02 region 03` | `RaftApplyState` | kv |
 //! | region state | `01 03 region 01` | `RegionLocalState` | kv |
+//! | birth mark | `01 03 region 02` | nothing | kv |
+//! | snapshot record | `01 04 region 01` | `SnapshotRecord` | raft |
 //! | prepare bootstrap | `01 01` | `Region` | kv |
 //! | store ident | `01 02` | `StoreIdent` | kv |
 //!
-//! User keys stand in the kv database, prefixed by their column family and `_`. The layout is TinyKV's.
+//! User keys stand in the kv database, prefixed by their column family and `_`. The layout is TinyKV's, but for the birth mark and the snapshot record.
 //!
 //! What is written here can be read back: [`decode`] and [`decode_data`] are for tools and checks that
 //! look at a disk from outside.
@@ -24,6 +26,9 @@ const RAFT_LOG: u8 = 0x01;
 const RAFT_STATE: u8 = 0x02;
 const APPLY_STATE: u8 = 0x03;
 const REGION_STATE: u8 = 0x01;
+const BIRTH: u8 = 0x02;
+const SNAPSHOT: u8 = 0x04;
+const RECORD: u8 = 0x01;
 
 /// Marks a first region that may not be durable in both databases yet.
 pub const PREPARE_BOOTSTRAP: [u8; 2] = [LOCAL, 0x01];
@@ -33,6 +38,11 @@ pub const STORE_IDENT: [u8; 2] = [LOCAL, 0x02];
 pub const REGION_STATE_START: [u8; 2] = [LOCAL, REGION];
 /// Past every region state.
 pub const REGION_STATE_END: [u8; 2] = [LOCAL, REGION + 1];
+
+/// The first key that may be a snapshot record.
+pub const SNAPSHOT_RECORD_START: [u8; 2] = [LOCAL, SNAPSHOT];
+/// Past every snapshot record.
+pub const SNAPSHOT_RECORD_END: [u8; 2] = [LOCAL, SNAPSHOT + 1];
 
 /// A key of the store's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +66,16 @@ pub enum Key {
     },
     /// The region itself: range, epoch, peers.
     RegionState {
+        /// The region.
+        region: u64,
+    },
+    /// Marks a region that a split made, while its first raft state may not be durable.
+    Birth {
+        /// The region.
+        region: u64,
+    },
+    /// A snapshot that took the place of the log, while the kv database may not hold it.
+    SnapshotRecord {
         /// The region.
         region: u64,
     },
@@ -92,6 +112,18 @@ pub fn region_state(region: u64) -> [u8; 11] {
     local(REGION, region, REGION_STATE)
 }
 
+/// The key of the mark of a region that a split made.
+#[must_use]
+pub fn birth(region: u64) -> [u8; 11] {
+    local(REGION, region, BIRTH)
+}
+
+/// The key of a replica's `SnapshotRecord`.
+#[must_use]
+pub fn snapshot_record(region: u64) -> [u8; 11] {
+    local(SNAPSHOT, region, RECORD)
+}
+
 fn local(kind: u8, region: u64, suffix: u8) -> [u8; 11] {
     let mut key = [0; 11];
     key[0] = LOCAL;
@@ -120,6 +152,8 @@ pub fn decode(key: &[u8]) -> Option<Key> {
         (LOCAL, RAFT, [RAFT_STATE]) => Some(Key::RaftState { region }),
         (LOCAL, RAFT, [APPLY_STATE]) => Some(Key::ApplyState { region }),
         (LOCAL, REGION, [REGION_STATE]) => Some(Key::RegionState { region }),
+        (LOCAL, REGION, [BIRTH]) => Some(Key::Birth { region }),
+        (LOCAL, SNAPSHOT, [RECORD]) => Some(Key::SnapshotRecord { region }),
         _ => None,
     }
 }
@@ -211,6 +245,8 @@ mod tests {
         assert_eq!(raft_state(REGION_ID).to_vec(), key(&[1, 2], &[2]));
         assert_eq!(apply_state(REGION_ID).to_vec(), key(&[1, 2], &[3]));
         assert_eq!(region_state(REGION_ID).to_vec(), key(&[1, 3], &[1]));
+        assert_eq!(birth(REGION_ID).to_vec(), key(&[1, 3], &[2]));
+        assert_eq!(snapshot_record(REGION_ID).to_vec(), key(&[1, 4], &[1]));
         assert_eq!(PREPARE_BOOTSTRAP, [1, 1]);
         assert_eq!(STORE_IDENT, [1, 2]);
         assert_eq!(data(Cf::Default, b"k").as_slice(), b"default_k");
@@ -227,6 +263,8 @@ mod tests {
             assert_eq!(decode(&raft_state(region)), Some(Key::RaftState { region }));
             assert_eq!(decode(&apply_state(region)), Some(Key::ApplyState { region }));
             assert_eq!(decode(&region_state(region)), Some(Key::RegionState { region }));
+            assert_eq!(decode(&birth(region)), Some(Key::Birth { region }));
+            assert_eq!(decode(&snapshot_record(region)), Some(Key::SnapshotRecord { region }));
         }
         assert_eq!(decode(&PREPARE_BOOTSTRAP), Some(Key::PrepareBootstrap));
         assert_eq!(decode(&STORE_IDENT), Some(Key::StoreIdent));
@@ -248,7 +286,7 @@ mod tests {
             &raft_state(1)[..10],
             &long,
             &local(RAFT, 1, 4),
-            &local(4, 1, 1),
+            &local(5, 1, 1),
         ];
         for key in others {
             assert_eq!(decode(key), None, "{key:?}");

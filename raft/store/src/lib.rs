@@ -24,6 +24,7 @@
 //! - [`validate`]: what is wrong with a request, before it is proposed and again when it is applied.
 //! - `apply`, `overlay`, `proposals`: from a committed entry to data and a response.
 
+mod admin;
 mod apply;
 mod bootstrap;
 pub mod config;
@@ -34,6 +35,9 @@ mod overlay;
 mod peer;
 mod peer_storage;
 mod proposals;
+mod ranges;
+mod reads;
+mod restore;
 mod snapshot;
 mod store;
 pub mod task;

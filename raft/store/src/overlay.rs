@@ -51,6 +51,16 @@ impl Overlay {
         self.batch.put_parts(key, parts);
     }
 
+    /// Everything that `records` does, which no command of the batch looks at.
+    pub(crate) fn append(&mut self, records: WriteBatch) {
+        for position in 0..records.len() {
+            match records.op(position) {
+                (key, Some(value)) => self.put(key, &[value]),
+                (key, None) => self.delete(key),
+            }
+        }
+    }
+
     /// Removes `key`.
     pub(crate) fn delete(&mut self, key: &[u8]) {
         self.fingerprints.push(fingerprint(key));
@@ -111,6 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::Engine;
     use crate::testing::MapEngine;
 
     /// A write: a key and its new value, or none.

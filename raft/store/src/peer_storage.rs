@@ -5,11 +5,14 @@
 
 use bytes::Bytes;
 use prost::Message;
-use raft::eraftpb::{ConfState, Entry};
+use raft::eraftpb::{Entry, HardState};
 use raft::{EntryId, RaftState, Ready, Storage, StorageError};
-use raft_proto::metapb::{PeerRole, Region};
-use raft_proto::raft_serverpb::{RaftApplyState, RaftLocalState, RaftTruncatedState};
+use raft_proto::metapb::Region;
+use raft_proto::raft_serverpb::{
+    PeerState, RaftApplyState, RaftLocalState, RaftTruncatedState, RegionLocalState, SnapshotRecord,
+};
 
+use crate::admin;
 use crate::engine::{Db, Read, WriteBatch};
 use crate::error::StoreError;
 use crate::keys;
@@ -23,44 +26,64 @@ pub const RAFT_INIT_LOG_TERM: u64 = 5;
 /// What a replica has on disk, its log aside.
 #[derive(Clone, Debug)]
 pub struct PeerStorage {
-    pub(crate) region: Region,
+    peer_id: u64,
+    region: Region,
+    /// Whether the leader leaves the region's joint membership by itself.
+    auto_leave: bool,
     raft_state: RaftLocalState,
-    pub(crate) apply_state: RaftApplyState,
+    apply_state: RaftApplyState,
 }
 
 impl PeerStorage {
     /// The storage of the first replica of a new region: nothing but the start of its log.
-    pub(crate) fn initial(region: Region) -> PeerStorage {
+    pub(crate) fn initial(peer_id: u64, region: Region) -> PeerStorage {
+        let (index, term) = (RAFT_INIT_LOG_INDEX, RAFT_INIT_LOG_TERM);
         PeerStorage {
+            peer_id,
             region,
+            auto_leave: false,
             raft_state: RaftLocalState {
-                hard_state: Some(raft::eraftpb::HardState {
-                    term: RAFT_INIT_LOG_TERM,
-                    vote: 0,
-                    commit: RAFT_INIT_LOG_INDEX,
-                }),
-                last_index: RAFT_INIT_LOG_INDEX,
-                last_term: RAFT_INIT_LOG_TERM,
+                hard_state: Some(HardState { term, vote: 0, commit: index }),
+                last_index: index,
+                last_term: term,
             },
             apply_state: RaftApplyState {
-                applied_index: RAFT_INIT_LOG_INDEX,
-                truncated_state: Some(RaftTruncatedState {
-                    index: RAFT_INIT_LOG_INDEX,
-                    term: RAFT_INIT_LOG_TERM,
-                }),
+                applied_index: index,
+                truncated_state: Some(RaftTruncatedState { index, term }),
             },
         }
     }
 
-    /// What the databases hold for `region`.
-    pub(crate) fn load(engine: &impl Read, region: Region) -> Result<PeerStorage, StoreError> {
+    /// The storage of a replica that a message made: all that there may be is what an earlier life promised.
+    pub(crate) fn uninitialized(
+        engine: &impl Read,
+        region_id: u64,
+        peer_id: u64,
+    ) -> Result<PeerStorage, StoreError> {
+        let raft_state = read_message(engine, Db::Raft, &keys::raft_state(region_id), region_id)?;
+        Ok(PeerStorage {
+            peer_id,
+            region: Region { id: region_id, ..Region::default() },
+            auto_leave: false,
+            raft_state: raft_state.unwrap_or_default(),
+            apply_state: RaftApplyState::default(),
+        })
+    }
+
+    /// What the databases hold for the replica of `state`.
+    pub(crate) fn load(
+        engine: &impl Read,
+        peer_id: u64,
+        region: Region,
+        auto_leave: bool,
+    ) -> Result<PeerStorage, StoreError> {
         let id = region.id;
         let missing = |what| StoreError::corrupt(id, what);
         let raft_state = read_message::<RaftLocalState>(engine, Db::Raft, &keys::raft_state(id), id)?
             .ok_or_else(|| missing("no raft state"))?;
         let apply_state = read_message::<RaftApplyState>(engine, Db::Kv, &keys::apply_state(id), id)?
             .ok_or_else(|| missing("no apply state"))?;
-        let storage = PeerStorage { region, raft_state, apply_state };
+        let storage = PeerStorage { peer_id, region, auto_leave, raft_state, apply_state };
         let (truncated, applied, last) =
             (storage.truncated().index, storage.applied_index(), storage.raft_state.last_index);
         // An entry is applied only once it is durable in the log, so the kv database cannot be ahead.
@@ -71,6 +94,24 @@ impl PeerStorage {
             ));
         }
         Ok(storage)
+    }
+
+    /// The replica's id.
+    #[must_use]
+    pub fn peer_id(&self) -> u64 {
+        self.peer_id
+    }
+
+    /// Whether the replica knows its region: one that a message made does not, before its first snapshot.
+    #[must_use]
+    pub fn is_initialized(&self) -> bool {
+        !self.region.peers.is_empty()
+    }
+
+    /// Whether the leader leaves the region's joint membership by itself.
+    #[must_use]
+    pub fn auto_leave(&self) -> bool {
+        self.auto_leave
     }
 
     /// The region: range, epoch, peers.
@@ -152,14 +193,60 @@ impl PeerStorage {
         batch.put_message(&keys::apply_state(self.region.id), &self.apply_state);
     }
 
-    /// The members of the region, as raft knows them.
-    fn conf_state(&self) -> ConfState {
-        let ids = |learner: bool| {
-            let peers = self.region.peers.iter();
-            peers.filter(|peer| (peer.role() == PeerRole::Learner) == learner).map(|peer| peer.id).collect()
-        };
-        ConfState { voters: ids(false), learners: ids(true), ..ConfState::default() }
+    /// The log starts after `to`, as far as the apply state goes; the next [`save_applied`](Self::save_applied)
+    /// writes it. Entries may be deleted when that is durable, and not before: a restart would find neither them
+    /// nor the word that they are not needed.
+    pub(crate) fn truncate(&mut self, to: EntryId) {
+        self.apply_state.truncated_state = Some(RaftTruncatedState { index: to.index, term: to.term });
     }
+
+    /// The region changed: its range, its members or its epoch.
+    pub(crate) fn save_region(&mut self, region: Region, auto_leave: bool, batch: &mut WriteBatch) {
+        (self.region, self.auto_leave) = (region, auto_leave);
+        batch.put_message(&keys::region_state(self.region.id), &self.region_state(PeerState::Normal));
+    }
+
+    /// The record of this replica in the kv database.
+    pub(crate) fn region_state(&self, state: PeerState) -> RegionLocalState {
+        RegionLocalState {
+            state: state as i32,
+            region: Some(self.region.clone()),
+            peer_id: self.peer_id,
+            auto_leave: self.auto_leave,
+            removed_at: None,
+        }
+    }
+
+    /// The raft database's part of taking up a snapshot: one batch in which the log goes, and the record comes
+    /// that says what has come in its place.
+    pub(crate) fn replace_log(&mut self, record: &SnapshotRecord, batch: &mut WriteBatch) {
+        let (region, at) = (self.region.id, snapshot_id(record));
+        for index in self.truncated().index + 1..=self.raft_state.last_index {
+            batch.delete(&keys::raft_log(region, index));
+        }
+        (self.raft_state.last_index, self.raft_state.last_term) = (at.index, at.term);
+        batch.put_message(&keys::snapshot_record(region), record);
+    }
+
+    /// The kv database's part, when all data is there.
+    pub(crate) fn finish_restore(&mut self, record: &SnapshotRecord, batch: &mut WriteBatch) {
+        self.truncate(snapshot_id(record));
+        let (region, auto_leave) = snapshot_region(record);
+        self.save_region(region, auto_leave, batch);
+        self.save_applied(snapshot_id(record).index, batch);
+    }
+}
+
+/// The entry at which a snapshot was made.
+pub(crate) fn snapshot_id(record: &SnapshotRecord) -> EntryId {
+    record.metadata.as_ref().map_or_else(EntryId::default, |at| EntryId { term: at.term, index: at.index })
+}
+
+/// The region as of a snapshot, and whether its joint membership is left by itself.
+pub(crate) fn snapshot_region(record: &SnapshotRecord) -> (Region, bool) {
+    let region = record.data.as_ref().and_then(|data| data.region.clone()).unwrap_or_default();
+    let conf_state = record.metadata.as_ref().and_then(|metadata| metadata.conf_state.as_ref());
+    (region, conf_state.is_some_and(|conf_state| conf_state.auto_leave))
 }
 
 /// The message at `key`, if there is one.
@@ -199,7 +286,7 @@ impl<E: Read> Storage for StorageView<'_, E> {
     fn initial_state(&self) -> Result<RaftState, StorageError> {
         Ok(RaftState {
             hard_state: self.storage.raft_state.hard_state.unwrap_or_default(),
-            conf_state: self.storage.conf_state(),
+            conf_state: admin::conf_state(&self.storage.region, self.storage.auto_leave),
         })
     }
 

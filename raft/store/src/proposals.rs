@@ -29,6 +29,11 @@ impl Proposals {
         self.queue.push_back((entry, request));
     }
 
+    /// Takes out all of them.
+    pub(crate) fn take_all(&mut self) -> Vec<RequestId> {
+        self.queue.drain(..).map(|(_, request)| request).collect()
+    }
+
     /// Takes out the next proposal that the applied `entry` decides: to be called until `None`. True:
     /// `entry` is the proposal's own. False: the proposal is lost.
     pub(crate) fn resolve(&mut self, entry: EntryId) -> Option<(RequestId, bool)> {

@@ -1,128 +1,173 @@
 //! A store: the replicas that live on one machine, by region, and the inputs that reach them.
 //!
 //! Every input finds its peer, gives it the ticks that went by, changes it, and lets it do what raft has
-//! ready. With many regions, an input costs a lookup or two in a map however many others there are.
+//! ready; what that means beyond the peer ([`Event`]) is done then. With many regions, an input costs a lookup or
+//! two in a map however many others there are.
+//!
+//! Two databases must agree, and are synced apart from each other. Whatever concerns both begins with one
+//! atomic batch that decides (its *commit point*), and the rest waits until that is durable ([`Wait`]). A crash in
+//! between leaves work that [`Store::open`] finds and does.
 //!
 //! A store that cannot trust its databases stops: it ignores all input from then on. It must not serve
 //! from memory what may not be on disk, nor promise what it may not remember.
 
+mod destroy;
+mod events;
+mod messages;
+mod open;
+mod placement;
+mod snapshots;
+
+pub(crate) use open::check_ident;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use im::OrdMap;
-use prost::Message;
-use raft_proto::raft_cmdpb::RaftCmdRequest;
-use raft_proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState, StoreIdent, StoreMessage, store_message::Payload};
-use raft_proto::raft_cmdpb::{ChangePeerV2Request, SplitRequest};
-use raft_proto::schedulerpb;
+use im::{OrdMap, OrdSet};
+use raft_proto::raft_cmdpb::{ChangePeerV2Request, RaftCmdRequest, SplitRequest, admin_request};
+use raft_proto::raft_serverpb::{PeerState, RegionLocalState, SnapshotKey};
 use smallvec::SmallVec;
 
 use crate::config::Config;
 use crate::engine::{Db, Env, Read, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
-use crate::keys::{self, Key};
-use crate::peer::Peer;
+use crate::keys;
+use crate::peer::{Event, Peer};
 use crate::peer_storage::read_message;
+use crate::ranges::Ranges;
+use crate::snapshot::{Incoming, Outgoing};
 use crate::task::{TaskId, TaskOutput};
 use crate::timers::{NEVER, Timers};
-use crate::validate::{RequestError, check_store};
+use crate::validate::{RequestError, check_store, first_key};
+use messages::PendingVotes;
+use snapshots::Made;
 
 /// A store. A clone is cheap: replicas are shared until one of the two changes them.
 #[derive(Clone, Debug)]
 pub struct Store {
-    config: Config,
+    config: Arc<Config>,
     peers: OrdMap<u64, Arc<Peer>>,
+    ranges: Ranges,
     timers: Timers,
     /// Which region waits for which write to the raft database, in the order of the writes.
     unsynced: VecDeque<(WriteSeq, u64)>,
+    /// What waits for which write to the kv database, in the order of the writes.
+    waiting: VecDeque<(WriteSeq, Wait)>,
+    /// Regions that applied something since the last sync of the kv database began, and what the sync under way makes
+    /// durable of others.
+    dirty: Vec<u64>,
+    syncing: VecDeque<(WriteSeq, u64, u64)>,
+    /// Regions whose replica here was destroyed, while the raft database may still hold it.
+    destroying: OrdSet<u64>,
+    /// Regions that a split made, while the kv database may not hold them.
+    splitting: OrdSet<u64>,
+    /// Marks of births that may go when the raft database is durable up to a write.
+    births: VecDeque<(WriteSeq, u64)>,
+    votes: PendingVotes,
+    tasks: OrdMap<TaskId, Purpose>,
+    next_task: u64,
+    outgoing: Outgoing,
+    incoming: Incoming,
+    /// The snapshot that is being handed to raft.
+    made: Option<Made>,
+    /// Ranges that nobody holds any more, to be cleared one after the other.
+    clearing: VecDeque<(bytes::Bytes, bytes::Bytes)>,
+    /// When the store tells the placement driver that it is there.
+    heartbeat: u64,
     /// The kv database still has the mark of a bootstrap that may not be durable.
     bootstrapping: bool,
     touched: SmallVec<[u64; 4]>,
     failed: Option<StoreError>,
 }
 
+/// What is done when a write to the kv database is durable.
+#[derive(Clone, Debug)]
+enum Wait {
+    /// The log's start is: the entries go.
+    Truncate { region: u64, to: u64 },
+    /// A split is: the new region's replica may come to life, and make promises.
+    Split { region: RegionLocalState, campaign: bool },
+    /// A tombstone is: what the raft database has of the replica goes.
+    Destroyed { region: u64 },
+    /// A snapshot's data is: its record and its file go.
+    Restored { region: u64, key: SnapshotKey },
+}
+
+/// What a task is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// A snapshot for a region's followers.
+    Snapshot(Box<snapshots::Making>),
+    /// The next piece of a snapshot that becomes data.
+    Restore { region: u64, peer: u64 },
+    /// The next piece of a range that nobody holds.
+    Clear,
+    /// How large a region is, and where to split it: always, or only if it is too large.
+    Measure { region: u64, always: bool },
+}
+
 impl Store {
-    /// Opens the store that the databases hold, after [`bootstrap`](Store::bootstrap) or a restart.
-    /// Committed entries that were not applied yet are applied now. `now_ns` is the store's own clock.
-    ///
-    /// # Errors
-    /// When the databases cannot be read or written, contradict themselves, belong to another store, or
-    /// were never bootstrapped.
-    pub fn open(env: &mut impl Env, config: Config, now_ns: u64) -> Result<Store, StoreError> {
-        config.validate()?;
-        check_ident(env, &config)?.ok_or(StoreError::NotBootstrapped)?;
-        let mut store = Store {
-            peers: load_peers(env, &config)?,
-            timers: Timers::new(now_ns, config.tick_interval_ns),
-            config,
-            unsynced: VecDeque::new(),
-            bootstrapping: env.get(Db::Kv, &keys::PREPARE_BOOTSTRAP)?.is_some(),
-            touched: SmallVec::new(),
-            failed: None,
-        };
-        let regions: Vec<u64> = store.peers.keys().copied().collect();
-        for region in regions {
-            store.with_peer(env, 0, region, |_, _| {})?;
-        }
-        Ok(store)
-    }
-
-    /// A message from another store.
-    ///
-    /// Dropped, unless it is for this store and for the replica of the region that lives here now, and of a
-    /// kind that replicas send each other.
-    pub fn on_message(&mut self, env: &mut impl Env, now_ns: u64, message: StoreMessage) {
-        self.input(|store| {
-            let Some(Payload::Raft(message)) = message.payload else { return Ok(()) };
-            let RaftMessage {
-                region_id,
-                from_peer: Some(from),
-                to_peer: Some(to),
-                message: Some(message),
-                ..
-            } = message
-            else {
-                return Ok(());
-            };
-            if to.store_id == store.config.store_id {
-                let tick = store.timers.tick_at(now_ns);
-                let handle = |peer: &mut Peer, _: &mut _| peer.on_raft_message(to, from, message);
-                store.with_peer(env, tick, region_id, handle)?;
-            }
-            Ok(())
-        });
-    }
-
     /// A client's request. It is answered through [`Replies`](crate::Replies): at once when it is refused,
     /// otherwise when its entry is applied, or another one in its place.
+    ///
+    /// A request that names no region (0) is refused with the region here that holds its key: so clients find their way.
     pub fn on_request(&mut self, env: &mut impl Env, now_ns: u64, id: RequestId, request: RaftCmdRequest) {
         self.input(|store| {
             let header = request.header.unwrap_or_default();
             let region_id = header.region_id;
+            if region_id == 0 {
+                env.reply(id, store.locate(&request).into_response(0));
+                return Ok(());
+            }
             if let Err(error) = check_store(&header, store.config.store_id) {
                 env.reply(id, error.into_response(0));
                 return Ok(());
             }
             let tick = store.timers.tick_at(now_ns);
-            let found = store.with_peer(env, tick, region_id, |peer, env| {
-                if let Err(error) = peer.propose(id, &header, &request) {
-                    env.reply(id, error.into_response(peer.raft().term()));
-                }
+            let config = Arc::clone(&store.config);
+            let mut refused = Some(RequestError::RegionNotFound { region_id });
+            let mut term = 0;
+            store.with_peer(env, tick, region_id, |peer, env| {
+                term = peer.raft().term();
+                refused = peer.propose(env, &config, id, &header, &request).err();
             })?;
-            if !found {
-                env.reply(id, RequestError::RegionNotFound { region_id }.into_response(0));
+            if let Some(mut error) = refused {
+                if let RequestError::EpochNotMatch { regions } = &mut error {
+                    store.add_holder(regions, &request);
+                }
+                env.reply(id, error.into_response(term));
             }
             Ok(())
         });
     }
 
+    /// The answer to a request that names no region.
+    fn locate(&self, request: &RaftCmdRequest) -> RequestError {
+        let mut regions = Vec::new();
+        self.add_holder(&mut regions, request);
+        if regions.is_empty() { RequestError::RegionNotFound { region_id: 0 } } else { RequestError::EpochNotMatch { regions } }
+    }
+
+    /// Adds the region here that holds what a request is about.
+    fn add_holder(&self, regions: &mut Vec<raft_proto::metapb::Region>, request: &RaftCmdRequest) {
+        let holder = first_key(request).and_then(|key| self.ranges.holding(key));
+        if let Some(peer) = holder.and_then(|region| self.peer(region))
+            && peer.is_initialized()
+            && regions.iter().all(|region| region.id != peer.region().id)
+        {
+            regions.push(peer.region().clone());
+        }
+    }
+
     /// Every write to `db` up to number `up_to` is durable.
     pub fn on_synced(&mut self, env: &mut impl Env, now_ns: u64, db: Db, up_to: WriteSeq) {
-        self.input(|store| match db {
-            Db::Raft => store.on_raft_synced(env, now_ns, up_to),
-            // Nothing waits for the kv database: what it loses, the log replays.
-            Db::Kv | Db::Snapshots => Ok(()),
+        self.input(|store| {
+            let tick = store.timers.tick_at(now_ns);
+            match db {
+                Db::Raft => store.on_raft_synced(env, tick, up_to),
+                Db::Kv => store.on_kv_synced(env, tick, up_to),
+                Db::Snapshots => store.on_snapshots_synced(env, tick, up_to),
+            }
         });
     }
 
@@ -140,8 +185,10 @@ impl Store {
                 store.with_peer(env, tick, region, |peer, _| peer.queued = NEVER)?;
             }
             if store.timers.take_kv_sync(tick) {
-                env.sync(Db::Kv)?;
+                store.sync_kv(env)?;
             }
+            store.on_transfer_time(env, tick)?;
+            store.on_placement_time(env, tick);
             Ok(())
         });
     }
@@ -153,15 +200,44 @@ impl Store {
     /// later one, a call at the old time does no harm.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        if self.failed.is_some() { None } else { self.timers.next_deadline() }
+        if self.failed.is_some() {
+            return None;
+        }
+        let own = self.heartbeat.min(self.outgoing.next_due()).min(self.incoming.next_due());
+        self.timers.next_deadline(own)
+    }
+
+    /// A task is done, with this result: see [`Background`](crate::Background). A store whose databases could not be
+    /// read stops.
+    pub fn on_task_done(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        id: TaskId,
+        output: Result<TaskOutput, EngineError>,
+    ) {
+        self.input(|store| {
+            let tick = store.timers.tick_at(now_ns);
+            let output = output?;
+            match (store.tasks.remove(&id), output) {
+                (Some(Purpose::Snapshot(making)), TaskOutput::Snapshot(body)) => {
+                    store.on_snapshot_made(env, tick, *making, body)
+                }
+                (Some(Purpose::Restore { region, peer }), _) => store.on_restore_time(env, tick, region, peer),
+                (Some(Purpose::Clear), _) => store.clear_next(env),
+                (Some(Purpose::Measure { region, always }), TaskOutput::Measured { size, split_key }) => {
+                    store.on_measured(env, tick, region, size, split_key, always)
+                }
+                _ => Ok(()),
+            }
+        });
     }
 
     /// An operator asks the replica of `region_id` to start an election. Nothing happens when there is
     /// none, or it leads already.
     pub fn campaign(&mut self, env: &mut impl Env, now_ns: u64, region_id: u64) {
-        self.input(|store| {
-            let tick = store.timers.tick_at(now_ns);
-            store.with_peer(env, tick, region_id, |peer, _| peer.campaign())?;
+        let _ = self.command(env, now_ns, region_id, |peer| {
+            peer.campaign();
             Ok(())
         });
     }
@@ -178,35 +254,11 @@ impl Store {
         region_id: u64,
         to_store: u64,
     ) -> Result<(), RequestError> {
-        let mut answer = Err(RequestError::RegionNotFound { region_id });
-        self.input(|store| {
-            let tick = store.timers.tick_at(now_ns);
-            store.with_peer(env, tick, region_id, |peer, _| answer = peer.transfer_leader(to_store))?;
-            Ok(())
-        });
-        answer
+        self.command(env, now_ns, region_id, |peer| peer.transfer_leader(to_store))
     }
 
-    /// A task is done, with this result: see [`Background`](crate::Background).
-    ///
-    /// # Errors of tasks
-    /// A store that could not read its databases stops.
-    pub fn on_task_done(
-        &mut self,
-        env: &mut impl Env,
-        now_ns: u64,
-        id: TaskId,
-        output: Result<TaskOutput, EngineError>,
-    ) {
-        let _ = (env, now_ns, id, output);
-    }
-
-    /// The placement driver answers, or orders something.
-    pub fn on_placement(&mut self, env: &mut impl Env, now_ns: u64, response: schedulerpb::Response) {
-        let _ = (env, now_ns, response);
-    }
-
-    /// An operator asks the leader of `region_id`, which must be here, to change its members.
+    /// An operator asks the leader of `region_id`, which must be here, to change its members. No changes: to leave
+    /// a joint membership.
     ///
     /// # Errors
     /// When it is not here, does not lead, or cannot change now.
@@ -217,8 +269,7 @@ impl Store {
         region_id: u64,
         change: &ChangePeerV2Request,
     ) -> Result<(), RequestError> {
-        let _ = (env, now_ns, region_id, change);
-        Err(RequestError::RegionNotFound { region_id })
+        self.command(env, now_ns, region_id, |peer| peer.change_peers(change))
     }
 
     /// An operator asks the leader of `region_id`, which must be here, to split it.
@@ -232,8 +283,8 @@ impl Store {
         region_id: u64,
         split: &SplitRequest,
     ) -> Result<(), RequestError> {
-        let _ = (env, now_ns, region_id, split);
-        Err(RequestError::RegionNotFound { region_id })
+        let command = admin_request::Command::Split(split.clone());
+        self.command(env, now_ns, region_id, |peer| peer.propose_admin(command))
     }
 
     /// An operator asks the leader of `region_id`, which must be here, to compact its log as far as it can.
@@ -241,18 +292,27 @@ impl Store {
     /// # Errors
     /// When it is not here or does not lead.
     pub fn compact(&mut self, env: &mut impl Env, now_ns: u64, region_id: u64) -> Result<(), RequestError> {
-        let _ = (env, now_ns, region_id);
-        Err(RequestError::RegionNotFound { region_id })
+        self.command(env, now_ns, region_id, Peer::compact_now)
     }
 
-    /// The region whose replica here holds `key`, as far as that replica knows.
-    #[must_use]
-    pub fn region_of_key(&self, key: &[u8]) -> Option<u64> {
-        let holds = |peer: &&Arc<Peer>| {
-            let region = peer.region();
-            *region.start_key <= *key && (region.end_key.is_empty() || *key < *region.end_key)
-        };
-        self.peers.values().find(holds).map(|peer| peer.region().id)
+    fn command(
+        &mut self,
+        env: &mut impl Env,
+        now_ns: u64,
+        region_id: u64,
+        act: impl FnOnce(&mut Peer) -> Result<(), RequestError>,
+    ) -> Result<(), RequestError> {
+        let mut answer = Err(RequestError::RegionNotFound { region_id });
+        self.input(|store| {
+            let tick = store.timers.tick_at(now_ns);
+            store.with_peer(env, tick, region_id, |peer, _| {
+                if peer.is_initialized() {
+                    answer = act(peer);
+                }
+            })?;
+            Ok(())
+        });
+        answer
     }
 
     /// The settings.
@@ -272,6 +332,12 @@ impl Store {
         self.peers.values().map(Arc::as_ref)
     }
 
+    /// The region whose replica here holds `key`, as far as that replica knows.
+    #[must_use]
+    pub fn region_of_key(&self, key: &[u8]) -> Option<u64> {
+        self.ranges.holding(key).filter(|region| self.peer(*region).is_some_and(Peer::is_initialized))
+    }
+
     /// The regions that the last input touched, each once, in the order in which they were.
     #[must_use]
     pub fn touched(&self) -> &[u64] {
@@ -282,6 +348,37 @@ impl Store {
     #[must_use]
     pub fn failed(&self) -> Option<&StoreError> {
         self.failed.as_ref()
+    }
+
+    /// Whether memory and disk agree about a region: its range is claimed by its replica and by nobody else, and the
+    /// kv database has the region as the replica has it.
+    ///
+    /// # Errors
+    /// What does not agree.
+    pub fn audit(&self, engine: &impl Read, region_id: u64) -> Result<(), String> {
+        let state = read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(region_id), region_id)
+            .map_err(|error| error.to_string())?;
+        let Some(peer) = self.peer(region_id).filter(|peer| peer.is_initialized()) else {
+            return match state {
+                Some(state) if state.state() == PeerState::Normal && !self.splitting.contains(&region_id) => {
+                    Err(format!("region {region_id} is on the disk and has no replica"))
+                }
+                _ => Ok(()),
+            };
+        };
+        let claimed = peer.is_restoring() || self.ranges.is_claimed_by(peer.region());
+        let Some(state) = state else { return Err(format!("region {region_id} is not on the disk")) };
+        match state.state() {
+            _ if !claimed => Err(format!("the range of region {region_id} is not claimed by it")),
+            PeerState::Normal if state.region.as_ref() != Some(peer.region()) => {
+                Err(format!("region {region_id} is {:?}, and on the disk {:?}", peer.region(), state.region))
+            }
+            PeerState::Applying if !peer.is_applying() => {
+                Err(format!("region {region_id} is marked as being restored, and is not"))
+            }
+            PeerState::Tombstone => Err(format!("region {region_id} has a tombstone and a replica")),
+            _ => Ok(()),
+        }
     }
 
     /// The frame of every input: nothing happens any more once the store has stopped.
@@ -304,36 +401,61 @@ impl Store {
             return Ok(false);
         };
         let peer = Arc::make_mut(peer);
-        self.touched.push(region_id);
+        if !self.touched.contains(&region_id) {
+            self.touched.push(region_id);
+        }
         peer.catch_up(tick);
         act(peer, env);
+        peer.on_time(env, &self.config);
         let applied = peer.handle_ready(env, &mut self.unsynced)?;
+        peer.set_timers(&self.config);
         let due = peer.due();
         self.timers.schedule(region_id, &mut peer.queued, due);
         if applied {
+            if !peer.dirty {
+                peer.dirty = true;
+                self.dirty.push(region_id);
+            }
             self.timers.schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
+        }
+        if !peer.events.is_empty() {
+            let events = std::mem::take(&mut peer.events);
+            for event in events {
+                self.on_event(env, tick, region_id, event)?;
+            }
         }
         Ok(true)
     }
 
-    fn on_raft_synced<E: Env>(
-        &mut self,
-        env: &mut E,
-        now_ns: u64,
-        up_to: WriteSeq,
-    ) -> Result<(), StoreError> {
-        let tick = self.timers.tick_at(now_ns);
-        if self.bootstrapping {
+    /// Begins to make durable what is in the kv database, and remembers how far each region's data is applied in it.
+    fn sync_kv(&mut self, env: &mut impl Env) -> Result<(), StoreError> {
+        for region in std::mem::take(&mut self.dirty) {
+            if let Some(peer) = self.peers.get_mut(&region) {
+                let peer = Arc::make_mut(peer);
+                peer.dirty = false;
+                let (seq, applied) = peer.last_applied();
+                self.syncing.push_back((seq, region, applied));
+            }
+        }
+        env.sync(Db::Kv)?;
+        Ok(())
+    }
+
+    fn on_raft_synced<E: Env>(&mut self, env: &mut E, tick: u64, up_to: WriteSeq) -> Result<(), StoreError> {
+        let mut marks = WriteBatch::new();
+        if std::mem::take(&mut self.bootstrapping) {
             // Whatever was synced came after the first region's raft state, so that is durable now.
-            let mut batch = WriteBatch::new();
-            batch.delete(&keys::PREPARE_BOOTSTRAP);
-            env.write(Db::Kv, batch)?;
-            self.bootstrapping = false;
+            marks.delete(&keys::PREPARE_BOOTSTRAP);
+        }
+        while let Some((_, region)) = self.births.pop_front_if(|(seq, _)| *seq <= up_to) {
+            marks.delete(&keys::birth(region));
+        }
+        if !marks.is_empty() {
+            env.write(Db::Kv, marks)?;
             self.timers.schedule_kv_sync(tick.saturating_add(self.config.kv_sync_interval_ticks));
         }
         let mut regions = SmallVec::<[u64; 4]>::new();
-        while let Some(&(_, region)) = self.unsynced.front().filter(|(seq, _)| *seq <= up_to) {
-            self.unsynced.pop_front();
+        while let Some((_, region)) = self.unsynced.pop_front_if(|(seq, _)| *seq <= up_to) {
             regions.push(region);
         }
         regions.sort_unstable();
@@ -343,45 +465,21 @@ impl Store {
         }
         Ok(())
     }
-}
 
-/// The store's ident, if there is one. It must be this store's.
-pub(crate) fn check_ident(engine: &impl Read, config: &Config) -> Result<Option<StoreIdent>, StoreError> {
-    let ident = read_message::<StoreIdent>(engine, Db::Kv, &keys::STORE_IDENT, 0)?;
-    match ident {
-        Some(StoreIdent { cluster_id, store_id })
-            if (cluster_id, store_id) != (config.cluster_id, config.store_id) =>
-        {
-            Err(StoreError::WrongStore { cluster_id, store_id })
-        }
-        ident => Ok(ident),
-    }
-}
-
-/// The replicas that the databases hold. What is left of those that are no longer here (tombstones) stays
-/// out.
-fn load_peers(engine: &impl Read, config: &Config) -> Result<OrdMap<u64, Arc<Peer>>, StoreError> {
-    let mut states = Vec::new();
-    engine.scan(Db::Kv, &keys::REGION_STATE_START, &keys::REGION_STATE_END, &mut |key, value| {
-        if let Some(Key::RegionState { region }) = keys::decode(key) {
-            states.push((region, Bytes::clone(value)));
-        }
-        true
-    })?;
-    let mut peers = OrdMap::new();
-    for (region_id, state) in states {
-        let state = RegionLocalState::decode(state)
-            .map_err(|error| StoreError::corrupt(region_id, format!("region state: {error}")))?;
-        let peer_state = state.state();
-        match (peer_state, state.region) {
-            (PeerState::Tombstone, _) => {}
-            (PeerState::Normal, Some(region)) if region.id == region_id => {
-                peers.insert(region_id, Arc::new(Peer::load(engine, config, region)?));
-            }
-            _ => {
-                return Err(StoreError::corrupt(region_id, format!("bad region state {peer_state:?}")));
+    fn on_kv_synced<E: Env>(&mut self, env: &mut E, tick: u64, up_to: WriteSeq) -> Result<(), StoreError> {
+        // Regions stand in the order in which they became dirty, so a later one may have been written earlier.
+        let mut later = VecDeque::new();
+        for (seq, region, applied) in std::mem::take(&mut self.syncing) {
+            match self.peers.get_mut(&region) {
+                Some(peer) if seq <= up_to => Arc::make_mut(peer).set_durable_applied(applied),
+                Some(_) => later.push_back((seq, region, applied)),
+                None => {}
             }
         }
+        self.syncing = later;
+        while let Some((_, wait)) = self.waiting.pop_front_if(|(seq, _)| *seq <= up_to) {
+            self.on_durable(env, tick, wait)?;
+        }
+        Ok(())
     }
-    Ok(peers)
 }

@@ -26,10 +26,12 @@ pub enum Task {
         /// The region, as of the state that the databases are in.
         region: Region,
     },
-    /// To measure a region's data, and to find a key in its middle.
+    /// To measure a region's data, and to find a key to split it at.
     Measure {
         /// The region.
         region: Region,
+        /// So many bytes shall stand before the key; half of all where there are no more than that, or this is 0.
+        keep: u64,
     },
     /// Nothing but to let the time pass that it takes to write, or remove, so much: the store writes when that is done.
     Write {
@@ -47,8 +49,8 @@ pub enum TaskOutput {
     Measured {
         /// Bytes of all keys and values.
         size: u64,
-        /// The first key with at least half of the size before it, unless that is the region's first.
-        middle: Option<Bytes>,
+        /// The first key with enough before it; none where all keys are one.
+        split_key: Option<Bytes>,
     },
     /// Of [`Task::Write`].
     Written,
@@ -72,17 +74,17 @@ impl Task {
                 let size = body.len();
                 Ok((TaskOutput::Snapshot(body), size))
             }
-            Task::Measure { region } => {
-                let (size, middle) = measure(view, region)?;
-                Ok((TaskOutput::Measured { size, middle }, size))
+            Task::Measure { region, keep } => {
+                let (size, split_key) = measure(view, region, *keep)?;
+                Ok((TaskOutput::Measured { size, split_key }, size))
             }
             Task::Write { bytes } => Ok((TaskOutput::Written, *bytes)),
         }
     }
 }
 
-/// A region's size, and the key that halves it.
-fn measure(view: &impl Read, region: &Region) -> Result<(u64, Option<Bytes>), EngineError> {
+/// A region's size, and the first key with so much before it.
+fn measure(view: &impl Read, region: &Region, keep: u64) -> Result<(u64, Option<Bytes>), EngineError> {
     let mut sizes: Vec<(Bytes, u64)> = Vec::new();
     for cf in Cf::ALL {
         let (start, end) = (keys::data(cf, &region.start_key), keys::data_end(cf, &region.end_key));
@@ -94,10 +96,11 @@ fn measure(view: &impl Read, region: &Region) -> Result<(u64, Option<Bytes>), En
     }
     // A key has all of its column families on one side.
     sizes.sort_unstable();
-    let total = sizes.iter().map(|(_, size)| size).sum();
+    let total: u64 = sizes.iter().map(|(_, size)| size).sum();
+    let enough = if keep == 0 || keep >= total { total.div_ceil(2) } else { keep };
     let mut before = 0;
     for (key, size) in sizes {
-        if before * 2 >= total && key > region.start_key {
+        if before >= enough && key > region.start_key {
             return Ok((total, Some(key)));
         }
         before += size;

@@ -1,4 +1,4 @@
-//! The simplest environment there is, for unit tests: everything is durable at once, nobody listens.
+//! The simplest environment there is, for unit tests: what is written stays, what is sent is kept, nobody answers.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,16 @@ use crate::engine::{Db, Engine, PlacementClient, Read, Replies, RequestId, Trans
 use crate::error::EngineError;
 use crate::task::{Background, Task, TaskId};
 
-/// Two databases in memory.
-#[derive(Debug, Default)]
+/// The databases in memory.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct MapEngine {
     pairs: BTreeMap<(Db, Bytes), Bytes>,
     pub(crate) writes: WriteSeq,
+    /// The databases whose syncs were asked for.
+    pub(crate) syncs: Vec<Db>,
     pub(crate) replies: Vec<(RequestId, RaftCmdResponse)>,
+    /// What was sent, and to which stores.
+    pub(crate) sent: Vec<(u64, StoreMessage)>,
     /// Reads fail.
     pub(crate) unreadable: bool,
 }
@@ -37,6 +41,9 @@ impl Read for MapEngine {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError> {
+        if self.unreadable {
+            return Err(EngineError::Io("unreadable".into()));
+        }
         let mut pairs = self.pairs.iter().filter(|((of, key), _)| *of == db && start <= key && key < end);
         let _ = pairs.all(|((_, key), value)| visit(key, value));
         Ok(())
@@ -55,13 +62,16 @@ impl Engine for MapEngine {
         Ok(self.writes)
     }
 
-    fn sync(&mut self, _db: Db) -> Result<(), EngineError> {
+    fn sync(&mut self, db: Db) -> Result<(), EngineError> {
+        self.syncs.push(db);
         Ok(())
     }
 }
 
 impl Transport for MapEngine {
-    fn send(&mut self, _store_id: u64, _message: StoreMessage) {}
+    fn send(&mut self, store_id: u64, message: StoreMessage) {
+        self.sent.push((store_id, message));
+    }
 }
 
 impl Replies for MapEngine {

@@ -36,9 +36,10 @@ impl Timers {
         self.tick
     }
 
-    /// The time of the next due tick.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        let since_open = (self.next != NEVER).then(|| self.next.checked_mul(self.interval_ns))??;
+    /// The time of the next due tick, which may be that of something else that is due at `other`.
+    pub(crate) fn next_deadline(&self, other: u64) -> Option<u64> {
+        let next = self.next.min(other);
+        let since_open = (next != NEVER).then(|| next.checked_mul(self.interval_ns))??;
         self.opened_ns.checked_add(since_open)
     }
 
@@ -102,19 +103,19 @@ mod tests {
     #[test]
     fn the_next_deadline_is_the_earliest() {
         let mut timers = Timers::new(1_000, 100);
-        assert_eq!(timers.next_deadline(), None);
+        assert_eq!(timers.next_deadline(NEVER), None);
         let (mut one, mut two) = (NEVER, NEVER);
         timers.schedule(1, &mut one, 7);
         timers.schedule(2, &mut two, 5);
-        assert_eq!(timers.next_deadline(), Some(1_500));
+        assert_eq!(timers.next_deadline(NEVER), Some(1_500));
         // Later than it stands: the queue keeps the earlier place.
         timers.schedule(2, &mut two, 9);
-        assert_eq!((two, timers.next_deadline()), (5, Some(1_500)));
+        assert_eq!((two, timers.next_deadline(NEVER)), (5, Some(1_500)));
         timers.schedule(1, &mut one, 3);
-        assert_eq!((one, timers.next_deadline()), (3, Some(1_300)));
+        assert_eq!((one, timers.next_deadline(NEVER)), (3, Some(1_300)));
         assert_eq!(timers.take_due(2), []);
         assert_eq!(timers.take_due(6), [1, 2]);
-        assert_eq!(timers.next_deadline(), None);
+        assert_eq!(timers.next_deadline(NEVER), None);
     }
 
     #[test]
@@ -122,10 +123,10 @@ mod tests {
         let mut timers = Timers::new(0, 1);
         timers.schedule_kv_sync(4);
         timers.schedule_kv_sync(8);
-        assert_eq!(timers.next_deadline(), Some(4));
+        assert_eq!(timers.next_deadline(NEVER), Some(4));
         assert!(!timers.take_kv_sync(3));
         assert!(timers.take_kv_sync(4));
         assert!(!timers.take_kv_sync(100));
-        assert_eq!(timers.next_deadline(), None);
+        assert_eq!(timers.next_deadline(NEVER), None);
     }
 }

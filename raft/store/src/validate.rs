@@ -11,7 +11,9 @@ use raft_proto::raft_cmdpb::{
     admin_request, request::Command,
 };
 
+use crate::admin::{changes_of, check_changes, check_split};
 use crate::keys::Cf;
+use crate::ranges::holds;
 
 /// The most commands that one request may have. They are executed as one, so this bounds the batch and the
 /// time that other requests wait for it.
@@ -42,22 +44,14 @@ pub enum RequestError {
         /// The leader, as far as the replica knows.
         leader: Option<Peer>,
     },
-    /// The replica on this store is another one than the sender knew.
-    #[error("the request is for peer {request}, this is peer {actual}")]
-    PeerNotMatch {
-        /// The peer that the request names.
-        request: u64,
-        /// The peer that got it.
-        actual: u64,
-    },
     /// The sender's term is long over, or the proposal lost its place in the log.
     #[error("stale command")]
     StaleCommand,
     /// The region changed since the sender last heard of it.
-    #[error("region {} has another epoch: {:?}", .region.id, .region.region_epoch.unwrap_or_default())]
+    #[error("the region has another epoch: {:?}", .regions.first().and_then(|region| region.region_epoch))]
     EpochNotMatch {
-        /// The region as it is.
-        region: Box<Region>,
+        /// The region as it is, and those here that hold what was asked for.
+        regions: Vec<Region>,
     },
     /// A key that the region does not hold.
     #[error("key {:02x?} is not in region {}", .0.key, .0.region_id)]
@@ -82,6 +76,28 @@ pub enum RequestError {
         /// The store.
         store_id: u64,
     },
+    /// A change of membership that makes no sense.
+    #[error("region {region_id} cannot change so: {why}")]
+    BadChange {
+        /// The region.
+        region_id: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A split that makes no sense.
+    #[error("region {region_id} cannot be split so: {why}")]
+    BadSplit {
+        /// The region.
+        region_id: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The replica is no longer in the region. Whether its proposals are executed is for others to decide.
+    #[error("this replica of region {region_id} was removed; the outcome is unknown")]
+    Removed {
+        /// The region.
+        region_id: u64,
+    },
     /// Raft did not take the request, and never will.
     #[error("refused by raft: {0}")]
     Refused(raft::Error),
@@ -105,22 +121,34 @@ impl From<RequestError> for errorpb::Error {
             RequestError::StaleCommand | RequestError::Refused(_) => {
                 Some(Reason::StaleCommand(errorpb::StaleCommand {}))
             }
-            RequestError::EpochNotMatch { region } => {
-                Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions: vec![*region] }))
+            RequestError::EpochNotMatch { regions } => {
+                Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions: regions }))
             }
             RequestError::KeyNotInRegion(key) => Some(Reason::KeyNotInRegion(*key)),
-            RequestError::PeerNotMatch { .. }
-            | RequestError::NoPeer { .. }
+            RequestError::NoPeer { .. }
             | RequestError::NoCommand
             | RequestError::TooManyCommands(_)
             | RequestError::UnknownColumnFamily(_)
+            | RequestError::Removed { .. }
             | RequestError::Unsupported(_) => None,
+            RequestError::BadChange { .. } | RequestError::BadSplit { .. } => {
+                Some(Reason::StaleCommand(errorpb::StaleCommand {}))
+            }
         };
         errorpb::Error { message, reason }
     }
 }
 
 impl RequestError {
+    pub(crate) fn key_not_in_region(key: &bytes::Bytes, region: &Region) -> RequestError {
+        RequestError::KeyNotInRegion(Box::new(errorpb::KeyNotInRegion {
+            key: key.clone(),
+            region_id: region.id,
+            start_key: region.start_key.clone(),
+            end_key: region.end_key.clone(),
+        }))
+    }
+
     /// The answer to the refused request. `term` is the replica's, 0 where there is none.
     pub(crate) fn into_response(self, term: u64) -> RaftCmdResponse {
         let header =
@@ -144,18 +172,20 @@ pub(crate) fn check_store(header: &RaftRequestHeader, store_id: u64) -> Result<(
     if request == store_id { Ok(()) } else { Err(RequestError::StoreNotMatch { request, actual: store_id }) }
 }
 
-/// Whether `replica` may propose the request.
+/// Whether `replica` may propose the request; or serve it, where any replica may (`anywhere`).
 pub(crate) fn check_proposal(
     header: &RaftRequestHeader,
     request: &RaftCmdRequest,
     replica: &Replica<'_>,
+    anywhere: bool,
 ) -> Result<(), RequestError> {
-    if !replica.is_leader {
+    if !replica.is_leader && !anywhere {
         return Err(RequestError::NotLeader { region_id: replica.region.id, leader: replica.leader });
     }
     let peer_id = header.peer.map_or(0, |peer| peer.id);
     if peer_id != replica.peer_id {
-        return Err(RequestError::PeerNotMatch { request: peer_id, actual: replica.peer_id });
+        // The replica that the sender knew was removed since, and this one added.
+        return Err(RequestError::EpochNotMatch { regions: vec![replica.region.clone()] });
     }
     // One term behind is what a sender knows right after an election that changed nothing for it.
     if header.term != 0 && replica.term > header.term.saturating_add(1) {
@@ -168,7 +198,7 @@ pub(crate) fn check_proposal(
 pub(crate) fn check_commands(request: &RaftCmdRequest, region: &Region) -> Result<(), RequestError> {
     check_epoch(request, region)?;
     if let Some(admin) = &request.admin_request {
-        return Err(RequestError::Unsupported(admin_name(admin)));
+        return check_admin(admin, region);
     }
     if request.requests.is_empty() {
         return Err(RequestError::NoCommand);
@@ -192,7 +222,7 @@ fn check_epoch(request: &RaftCmdRequest, region: &Region) -> Result<(), RequestE
     let theirs = request.header.and_then(|header| header.region_epoch).unwrap_or_default();
     let ours = region.region_epoch.unwrap_or_default();
     if version && theirs.version != ours.version || conf_ver && theirs.conf_ver != ours.conf_ver {
-        return Err(RequestError::EpochNotMatch { region: Box::new(region.clone()) });
+        return Err(RequestError::EpochNotMatch { regions: vec![region.clone()] });
     }
     Ok(())
 }
@@ -206,7 +236,7 @@ fn check_command(request: &Request, region: &Region) -> Result<(), RequestError>
         Command::CompareAndSet(cas) => (&cas.cf, &cas.key),
         Command::Scan(scan) => {
             if !is_end_in_region(&scan.end_key, region) {
-                return Err(key_not_in_region(&scan.end_key, region));
+                return Err(RequestError::key_not_in_region(&scan.end_key, region));
             }
             (&scan.cf, &scan.start_key)
         }
@@ -215,8 +245,8 @@ fn check_command(request: &Request, region: &Region) -> Result<(), RequestError>
     if Cf::from_name(cf).is_none() {
         return Err(RequestError::UnknownColumnFamily(cf.clone()));
     }
-    if *key < region.start_key || !region.end_key.is_empty() && *key >= region.end_key {
-        return Err(key_not_in_region(key, region));
+    if !holds(region, key) {
+        return Err(RequestError::key_not_in_region(key, region));
     }
     Ok(())
 }
@@ -226,24 +256,36 @@ fn is_end_in_region(end: &[u8], region: &Region) -> bool {
     end.is_empty() || region.end_key.is_empty() || end <= region.end_key.as_ref()
 }
 
-fn key_not_in_region(key: &bytes::Bytes, region: &Region) -> RequestError {
-    RequestError::KeyNotInRegion(Box::new(errorpb::KeyNotInRegion {
-        key: key.clone(),
-        region_id: region.id,
-        start_key: region.start_key.clone(),
-        end_key: region.end_key.clone(),
-    }))
+/// Whether the region can do what an admin command asks for.
+fn check_admin(admin: &AdminRequest, region: &Region) -> Result<(), RequestError> {
+    use admin_request::Command;
+    match &admin.command {
+        Some(Command::Split(split)) => check_split(split, region),
+        Some(Command::ChangePeer(_) | Command::ChangePeerV2(_)) => {
+            check_changes(&changes_of(admin).unwrap_or_default(), region)
+        }
+        Some(Command::CompactLog(_) | Command::TransferLeader(_)) => Ok(()),
+        None => Err(RequestError::Unsupported("an admin command of another version")),
+    }
 }
 
-fn admin_name(admin: &AdminRequest) -> &'static str {
-    match admin.command {
-        Some(admin_request::Command::ChangePeer(_)) => "ChangePeer",
-        Some(admin_request::Command::ChangePeerV2(_)) => "ChangePeerV2",
-        Some(admin_request::Command::CompactLog(_)) => "CompactLog",
-        Some(admin_request::Command::TransferLeader(_)) => "TransferLeader",
-        Some(admin_request::Command::Split(_)) => "Split",
-        None => "an admin command of another version",
-    }
+/// Whether all commands of a request only read.
+pub(crate) fn only_reads(request: &RaftCmdRequest) -> bool {
+    let reads = |request: &Request| matches!(request.command, Some(Command::Get(_) | Command::Scan(_)));
+    request.admin_request.is_none() && !request.requests.is_empty() && request.requests.iter().all(reads)
+}
+
+/// The key that the first command of a request is about.
+pub(crate) fn first_key(request: &RaftCmdRequest) -> Option<&bytes::Bytes> {
+    Some(match request.requests.first()?.command.as_ref()? {
+        Command::Get(get) => &get.key,
+        Command::Put(put) => &put.key,
+        Command::Delete(delete) => &delete.key,
+        Command::Append(append) => &append.key,
+        Command::CompareAndSet(cas) => &cas.key,
+        Command::Scan(scan) => &scan.start_key,
+        Command::Snap(_) => return None,
+    })
 }
 
 #[cfg(test)]

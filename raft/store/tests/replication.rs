@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Cluster, REGION, append, first_region, get, put};
+use common::{Cluster, REGION, append, envelope, first_region, get, put};
 use raft::Role;
 use raftstore::proto::eraftpb::{Entry, Message, MessageType};
 use raftstore::proto::errorpb::{StaleCommand, error::Reason};
@@ -211,10 +211,10 @@ fn messages_for_others_are_dropped() {
     cases[6].from_peer = None;
     cases[7].from_peer = Some(Peer { id: 30, store_id: 3, role: 0 });
     for bad in cases {
-        cluster.with(2, |store, env, now| store.on_raft_message(env, now, bad.clone()));
+        cluster.with(2, |store, env, now| store.on_message(env, now, envelope(bad.clone())));
         assert_eq!(cluster.nodes[&2].peer().raft().term(), 5, "{bad:?}");
     }
-    cluster.with(2, |store, env, now| store.on_raft_message(env, now, good));
+    cluster.with(2, |store, env, now| store.on_message(env, now, envelope(good)));
     assert_eq!(cluster.nodes[&2].peer().raft().term(), 6);
 }
 
@@ -234,7 +234,7 @@ fn nobody_else_makes_a_replica_campaign_beat_or_propose() {
             message: Some(message),
             ..Default::default()
         };
-        cluster.with(to.store_id, |store, env, now| store.on_raft_message(env, now, message));
+        cluster.with(to.store_id, |store, env, now| store.on_message(env, now, envelope(message)));
         assert_eq!(sent(&cluster, to.store_id), [], "{kind:?}");
         let raft = cluster.nodes[&to.store_id].peer().raft();
         assert_eq!((raft.term(), raft.last().index), (6, 6), "{kind:?}");
@@ -269,7 +269,7 @@ fn who_is_unknown_is_answered_where_it_wrote_from() {
     let stranger = Peer { id: 40, store_id: 4, role: 0 };
     message.from_peer = Some(stranger);
     message.message.as_mut().unwrap().from = 40;
-    cluster.with(2, |store, env, now| store.on_raft_message(env, now, message));
+    cluster.with(2, |store, env, now| store.on_message(env, now, envelope(message)));
     cluster.finish_sync(2, Db::Raft);
     assert_eq!(cluster.nodes[&2].env.sent[0].to_peer, Some(stranger));
 }
@@ -296,7 +296,7 @@ fn many_strangers_do_not_pile_up() {
             message: Some(request),
             ..RaftMessage::default()
         };
-        cluster.with(2, |store, env, now| store.on_raft_message(env, now, message));
+        cluster.with(2, |store, env, now| store.on_message(env, now, envelope(message)));
     }
     cluster.finish_sync(2, Db::Raft);
     // The first two were forgotten before their answers could leave: lost, as if on the way.

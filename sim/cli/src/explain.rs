@@ -36,7 +36,7 @@ pub(crate) fn explain(out: &mut dyn Write, file: &File, outcome: &Outcome, row: 
         Ok(report @ Report { verdict: Verdict::Finding(finding), .. }) => {
             writeln!(out, "{BAD}FAILED{BAD:#}  {BOLD}{name}{BOLD:#}  seed {seed}{}", others(row))?;
             write_finding(out, file, report, finding)?;
-            write_stores(out, &report.stores)?;
+            write_stores(out, report)?;
             write_events(out, file, report)?;
             writeln!(out)?;
             field(out, "replay", &replay(file, seed))?;
@@ -82,8 +82,13 @@ fn write_finding(out: &mut dyn Write, file: &File, report: &Report, finding: &Fi
     field(out, "what", &finding.message)
 }
 
-fn write_stores(out: &mut dyn Write, stores: &[StoreSummary]) -> io::Result<()> {
+/// The stores with their replicas of the region that the finding is about.
+fn write_stores(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    let stores = &report.stores;
     writeln!(out)?;
+    if report.regions > 1 {
+        writeln!(out, "  {DIM}region {} of {}:{DIM:#}", report.region, report.regions)?;
+    }
     let role = |state: &ReplicaState| match state.role {
         Role::Leader => "LEADER".to_owned(),
         other => other.to_string(),
@@ -91,9 +96,10 @@ fn write_stores(out: &mut dyn Write, stores: &[StoreSummary]) -> io::Result<()> 
     let roles = stores.iter().filter_map(|store| store.state.as_ref()).map(|state| role(state).len());
     let width = roles.max().unwrap_or(0).max("candidate".len());
     writeln!(out, "  {DIM}store  {:<width$}  term  vote  commit  applied    last{DIM:#}", "role")?;
-    for StoreSummary { store, state, vote, failure } in stores {
+    for StoreSummary { store, up, state, vote, failure } in stores {
         match (failure, state) {
             (Some(failure), _) => writeln!(out, "  {store:<5}  {BAD}stopped{BAD:#}: {failure}")?,
+            (None, None) if *up => writeln!(out, "  {store:<5}  {DIM}no replica{DIM:#}")?,
             (None, None) => writeln!(out, "  {store:<5}  {BAD}down{BAD:#}")?,
             (None, Some(state)) => {
                 let vote = vote.map_or("-".to_owned(), |store| store.to_string());
@@ -147,7 +153,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use raftsim_harness::scenario;
+    use raftsim_harness::scenario::{self, Check};
     use raftsim_kernel::Time;
 
     fn explained(outcome: &Outcome) -> String {
@@ -183,12 +189,43 @@ mod tests {
             events: 0,
             counters: Default::default(),
             trace_hash: 0,
+            regions: 1,
+            region: 1,
             stores: Vec::new(),
         };
         assert_eq!(
             explained(&Outcome { seed: 17, result: Ok(report) }),
             "unknown  a b.toml  seed 17\n  why     undecided after 5 steps\n  replay  raftsim run 'a b.toml' --seed 17\n"
         );
+    }
+
+    #[test]
+    fn stores_are_shown_with_the_region_that_failed() {
+        let finding = Finding {
+            check: Check::Liveness,
+            time: Time(0),
+            store: None,
+            region: Some(1_000),
+            message: "it did not recover".to_owned(),
+            line: 0,
+        };
+        let summary = |store, up| StoreSummary { store, up, state: None, vote: None, failure: None };
+        let report = Report {
+            seed: 17,
+            verdict: Verdict::Finding(finding),
+            time: Default::default(),
+            events: 0,
+            counters: Default::default(),
+            trace_hash: 0,
+            regions: 3,
+            region: 1_000,
+            stores: vec![summary(1, true), summary(2, false)],
+        };
+        let mut out = Vec::new();
+        write_stores(&mut out, &report).expect("memory");
+        let text = anstream::adapter::strip_str(&String::from_utf8(out).expect("text")).to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("store")).collect();
+        assert_eq!(lines, ["", "region 1000 of 3:", "1      no replica", "2      down"], "{text}");
     }
 
     #[test]

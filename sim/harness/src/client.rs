@@ -5,16 +5,22 @@
 //! another operation, so that a command applied twice by the store is told from one that was sent twice.
 //! An error that proves that the command was never and will never be executed ends an attempt as failed.
 //!
-//! A job is done when an attempt succeeds; a client never gives up. It asks one store after the other. A hint at the leader
-//! is a detour, and only so many follow each other: stores that left the group, or learners that nobody told of it, may
-//! send it in circles for ever, and the round still comes to every store.
+//! A job is done when an attempt succeeds; a client never gives up. `client/walk.rs` says which store it asks next.
+//!
+//! An attempt may take several requests: a scan asks one region after the other. It goes on for as long as each
+//! answer brings it further, be it with its next part or with better knowledge of where that is, and then it is one
+//! operation that reads each key at some time between its call and its return. Where the client would have to pause,
+//! or has no answer in time, the attempt ends, and the next one begins from the start.
+
+mod walk;
+mod workload;
 
 use std::collections::VecDeque;
-use std::io::Write as _;
 
-use bytes::Bytes;
-use raftsim_kernel::{Context, Duration, Ppm, Stream, Time};
+use raftsim_kernel::{Context, Duration, Stream, Time};
 
+use self::walk::{Choice, Then, Walk, Way};
+use self::workload::Draw;
 use crate::history::{Outcome, Request};
 use crate::message::Wire;
 use crate::node::node_of;
@@ -50,14 +56,28 @@ pub enum ClientInput {
     StopLoad,
 }
 
-/// So many hints in a row are followed. The first may be of a leader that was deposed since; it may know the next.
-const MAX_HINTS: u32 = 2;
-
-/// An attempt that waits for its reply.
-#[derive(Clone, Debug)]
-struct Attempt {
+/// A request that waits for its reply.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
     id: u64,
+    choice: Choice,
     deadline: Time,
+}
+
+/// An attempt, which the history knows as called.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempt {
+    /// Parts that are done.
+    parts: u64,
+}
+
+/// What a client wants of the world after an event.
+#[derive(Debug)]
+struct Effects<R> {
+    /// This to that store.
+    send: Option<(u64, u64, R)>,
+    /// A timer.
+    timer: Option<Duration>,
 }
 
 /// Random jobs.
@@ -73,20 +93,14 @@ struct Workload {
 #[derive(Clone, Debug)]
 pub struct ClientNode<C> {
     number: u64,
-    stores: u64,
     config: ClientConfig,
     session: C,
     random: Stream,
-    /// The store that it asks.
-    target: u64,
-    /// How far the round of all stores came: to the store that answered last, or the one that is asked now unless that is
-    /// a hint's.
-    next: u64,
-    /// Hints that were followed since.
-    hints: u32,
+    walk: Walk,
     jobs: VecDeque<Job>,
     current: Option<Job>,
     attempt: Option<Attempt>,
+    asked: Option<Asked>,
     retry_at: Option<Time>,
     workload: Option<Workload>,
     /// Loads that follow, each with this client's share of operations.
@@ -108,16 +122,14 @@ impl<C: Session> ClientNode<C> {
     pub fn new(number: u64, stores: u64, config: ClientConfig, session: C, seed: u64) -> ClientNode<C> {
         ClientNode {
             number,
-            stores,
             config,
             session,
             random: Stream::derive(seed, &format!("workload of client {number}")),
-            target: 1,
-            next: 1,
-            hints: 0,
+            walk: Walk::new(stores),
             jobs: VecDeque::new(),
             current: None,
             attempt: None,
+            asked: None,
             retry_at: None,
             workload: None,
             loads: VecDeque::new(),
@@ -171,6 +183,26 @@ impl<C: Session> ClientNode<C> {
         input: ClientInput,
         cx: &mut Context<'_, Wire<S>>,
     ) {
+        let effects = self.take(input, cx.now());
+        perform(effects, cx);
+    }
+
+    pub(crate) fn on_timer<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
+        let effects = self.tick(cx.now());
+        perform(effects, cx);
+    }
+
+    pub(crate) fn on_reply<S: System<Session = C>>(
+        &mut self,
+        id: u64,
+        reply: &C::Reply,
+        cx: &mut Context<'_, Wire<S>>,
+    ) {
+        let effects = self.hear(id, reply, cx.now());
+        perform(effects, cx);
+    }
+
+    fn take(&mut self, input: ClientInput, now: Time) -> Effects<C::Request> {
         self.reports.clear();
         match input {
             ClientInput::Submit(job) => self.jobs.push_back(job),
@@ -188,112 +220,114 @@ impl<C: Session> ClientNode<C> {
                 self.jobs.iter_mut().chain(&mut self.current).for_each(|job| job.via = None);
             }
         }
-        self.proceed(cx);
+        self.proceed(now)
     }
 
-    pub(crate) fn on_timer<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
+    fn tick(&mut self, now: Time) -> Effects<C::Request> {
         self.reports.clear();
-        let now = cx.now();
         if !self.alarm.rings(now) {
-            return;
+            return Effects { send: None, timer: None };
         }
-        if self.attempt.as_ref().is_some_and(|attempt| attempt.deadline <= now) {
-            self.attempt = None;
-            self.reports.push(Report::Return(Outcome::Unknown));
-            self.ask_next();
-            self.retry_at = Some(now);
+        if let Some(asked) = self.asked.take_if(|asked| asked.deadline <= now) {
+            self.walk.in_vain(asked.choice);
+            self.in_vain(asked.choice);
+            self.give_up(Outcome::Unknown);
         }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
-        self.proceed(cx);
+        self.proceed(now)
     }
 
-    pub(crate) fn on_reply<S: System<Session = C>>(
-        &mut self,
-        id: u64,
-        reply: &C::Reply,
-        cx: &mut Context<'_, Wire<S>>,
-    ) {
+    fn hear(&mut self, id: u64, reply: &C::Reply, now: Time) -> Effects<C::Request> {
         self.reports.clear();
-        // A reply to an attempt that was given up says nothing that the history could use.
-        if self.attempt.as_ref().is_none_or(|attempt| attempt.id != id) {
-            return;
+        // A reply to a request that was given up says nothing that the history could use.
+        let Some(asked) = self.asked.take_if(|asked| asked.id == id) else {
+            return Effects { send: None, timer: None };
+        };
+        if let Some(job) = &self.current {
+            let answer = self.session.read(asked.choice.store, &job.request, reply);
+            self.heed(asked.choice, answer, now);
         }
-        self.attempt = None;
-        match self.session.read(reply) {
-            Answer::Done(outcome) => {
-                self.last = Some(outcome.clone());
-                self.reports.push(Report::Return(outcome));
-                if self.via().is_none() {
-                    (self.next, self.hints) = (self.target, 0);
-                }
-                self.current = None;
-                self.done += 1;
-            }
-            Answer::NotLeader { leader } => self.retry(Outcome::Failed, leader, cx.now()),
-            Answer::Refused => self.retry(Outcome::Failed, None, cx.now()),
-            Answer::Unknown => self.retry(Outcome::Unknown, None, cx.now()),
-        }
-        self.proceed(cx);
+        self.proceed(now)
     }
 
-    /// Ends an attempt without success. With a hint the next one starts at once.
-    fn retry(&mut self, outcome: Outcome, hint: Option<u64>, now: Time) {
+    fn heed(&mut self, choice: Choice, answer: Answer, now: Time) {
+        let then = self.walk.answered(choice, &answer);
+        if let (Answer::Refused, Way::Via, Some(job)) = (&answer, choice.way, &self.current) {
+            // That store alone can tell what it has instead.
+            self.session.forget(&job.request);
+        }
+        if matches!(answer, Answer::NotLeader { .. } | Answer::Refused | Answer::Unknown) {
+            self.in_vain(choice);
+        }
+        let outcome = match answer {
+            Answer::Done(outcome) => return self.finish(outcome),
+            Answer::More => {
+                let Attempt { parts } = self.attempt.unwrap_or_default();
+                self.attempt = Some(Attempt { parts: parts + 1 });
+                return;
+            }
+            Answer::Unknown => Outcome::Unknown,
+            Answer::NotLeader { .. } | Answer::Learned | Answer::Refused => Outcome::Failed,
+        };
+        match then {
+            // Nothing is lost of what it has read.
+            Then::AtOnce if self.attempt.is_some_and(|attempt| attempt.parts > 0) => {}
+            Then::AtOnce => self.give_up(outcome),
+            Then::AfterBackoff => {
+                self.give_up(outcome);
+                self.retry_at = Some(now + self.config.backoff);
+            }
+        }
+    }
+
+    /// What one job asks of one store says nothing of where others go.
+    fn in_vain(&mut self, choice: Choice) {
+        if let Some(job) = self.current.as_ref().filter(|_| choice.way != Way::Via) {
+            self.session.in_vain(choice.store, &job.request);
+        }
+    }
+
+    /// Ends an attempt with success, and the job with it.
+    fn finish(&mut self, outcome: Outcome) {
+        self.last = Some(outcome.clone());
         self.reports.push(Report::Return(outcome));
-        // A store that names itself knows nothing better.
-        let hint = hint.filter(|store| *store != self.target && self.hints < MAX_HINTS);
-        match hint {
-            Some(store) => (self.target, self.hints) = (store, self.hints + 1),
-            None => self.ask_next(),
-        }
-        if hint.is_none() || self.via().is_some() {
-            self.retry_at = Some(now + self.config.backoff);
-        }
+        self.attempt = None;
+        self.current = None;
+        self.done += 1;
     }
 
-    fn via(&self) -> Option<u64> {
-        self.current.as_ref().and_then(|job| job.via)
+    /// Ends an attempt without success.
+    fn give_up(&mut self, outcome: Outcome) {
+        self.reports.push(Report::Return(outcome));
+        self.attempt = None;
     }
 
-    /// Goes on with the round. It passes over the store that was just asked because of a hint.
-    fn ask_next(&mut self) {
-        let asked = self.target;
-        for _ in 0..2 {
-            self.next = self.next % self.stores + 1;
-            if self.next != asked {
-                break;
-            }
-        }
-        (self.target, self.hints) = (self.next, 0);
-    }
-
-    /// Goes on with what can go on: the next job, the next attempt, the next timer.
-    fn proceed<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
-        let now = cx.now();
+    /// Goes on with what can go on: the next job, the next request, the next timer.
+    fn proceed(&mut self, now: Time) -> Effects<C::Request> {
         if self.current.is_none() {
             self.current = self.jobs.pop_front().or_else(|| self.next_random_job(now));
         }
-        if self.attempt.is_none() && self.retry_at.is_none() {
-            self.call(cx);
-        }
-        let deadline = self.attempt.as_ref().map(|attempt| attempt.deadline);
-        if let Some(wake) = deadline.into_iter().chain(self.retry_at).min()
-            && let Some(span) = self.alarm.arm(now, wake)
-        {
-            cx.set_timer(span, 0);
-        }
+        let send = if self.asked.is_none() && self.retry_at.is_none() { self.ask(now) } else { None };
+        let deadline = self.asked.map(|asked| asked.deadline);
+        let wake = deadline.into_iter().chain(self.retry_at).min();
+        Effects { send, timer: wake.and_then(|wake| self.alarm.arm(now, wake)) }
     }
 
-    fn call<S: System<Session = C>>(&mut self, cx: &mut Context<'_, Wire<S>>) {
-        let Some(job) = &self.current else { return };
-        let store = job.via.unwrap_or(self.target);
+    /// Sends the next request of the current job.
+    fn ask(&mut self, now: Time) -> Option<(u64, u64, C::Request)> {
+        let job = self.current.as_ref()?;
+        if self.attempt.is_none() {
+            self.attempt = Some(Attempt::default());
+            self.session.begin();
+            self.reports.push(Report::Call(job.request.clone()));
+        }
+        let choice = self.walk.choose(job.via, self.session.store(&job.request));
         self.next_id += 1;
         let id = self.next_id;
-        self.attempt = Some(Attempt { id, deadline: cx.now() + self.config.timeout });
-        self.reports.push(Report::Call(job.request.clone()));
-        let request = self.session.request(store, &job.request);
-        cx.send(node_of(store), Wire::Request { id, request: Box::new(request) });
+        self.asked = Some(Asked { id, choice, deadline: now + self.config.timeout });
+        Some((choice.store, id, self.session.request(choice.store, &job.request)))
     }
 
     fn next_random_job(&mut self, now: Time) -> Option<Job> {
@@ -314,56 +348,12 @@ impl<C: Session> ClientNode<C> {
     }
 }
 
-/// Makes one random request.
-struct Draw<'a> {
-    load: &'a Load,
-    client: u64,
-    made: &'a mut u64,
-}
-
-impl Draw<'_> {
-    fn request(&mut self, random: &mut Stream) -> Request {
-        let mix = &self.load.mix;
-        let weights = [mix.put, mix.get, mix.append, mix.delete, mix.cas, mix.scan];
-        let total: u64 = weights.iter().map(|w| u64::from(*w)).sum();
-        let mut draw = random.below(total);
-        let mut kind = 0;
-        while draw >= u64::from(weights[kind]) {
-            draw -= u64::from(weights[kind]);
-            kind += 1;
-        }
-        let key = self.key(random);
-        match kind {
-            0 => Request::Put { key, value: self.value() },
-            1 => Request::Get { key },
-            2 => Request::Append { key, suffix: self.value() },
-            3 => Request::Delete { key },
-            4 => {
-                // Half of them expect what a fresh key has, so that some succeed.
-                let expected = random.chance(Ppm::percent(50)).then(|| self.numbered(*self.made));
-                Request::CompareAndSet { key, expected, value: self.value() }
-            }
-            _ => Request::Scan { start: Bytes::from_static(b"k"), end: Bytes::from_static(b"l"), limit: 0 },
-        }
+fn perform<S: System>(effects: Effects<<S::Session as Session>::Request>, cx: &mut Context<'_, Wire<S>>) {
+    if let Some((store, id, request)) = effects.send {
+        cx.send(node_of(store), Wire::Request { id, request: Box::new(request) });
     }
-
-    fn key(&self, random: &mut Stream) -> Bytes {
-        format!("k{}", random.below(self.load.keys) + 1).into()
-    }
-
-    /// A value that no other call of the run writes, as long as the load wants it.
-    fn value(&mut self) -> Bytes {
-        *self.made += 1;
-        self.numbered(*self.made)
-    }
-
-    fn numbered(&self, number: u64) -> Bytes {
-        let length = usize::try_from(self.load.value_size.get()).unwrap_or(usize::MAX);
-        // Nobody asks for values that large, and a short one has room for its numbers.
-        let mut value = Vec::with_capacity(length.clamp(16, 1 << 20));
-        let _ = write!(value, "{}.{number};", self.client);
-        value.resize(length.max(value.len()), b'.');
-        value.into()
+    if let Some(span) = effects.timer {
+        cx.set_timer(span, 0);
     }
 }
 
@@ -372,3 +362,6 @@ impl Draw<'_> {
 pub fn patience(config: &ClientConfig) -> Duration {
     config.timeout + config.backoff
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
-//! What travels on the simulated network: messages between stores, requests and replies of clients.
+//! What travels on the simulated network: messages between stores, requests and replies of clients, and what stores and
+//! the placement driver have to say to each other.
 
 use raft_proto::eraftpb::{self, MessageType};
 use raftsim_kernel::{Kind, Message, TraceHasher};
 use twox_hash::XxHash3_64;
 
 use crate::scenario::ast::MessageKind;
-use crate::system::{Payload, PeerMessage, Session, System};
+use crate::system::{Payload, PeerMessage, Placement, Session, System};
 
 /// A message of the cluster. Boxed, because the event queue moves it about.
 #[derive(Clone, Debug)]
@@ -26,8 +27,19 @@ pub enum Wire<S: System> {
         /// The answer.
         reply: Box<<S::Session as Session>::Reply>,
     },
+    /// From a store to the placement driver.
+    ToPlacement(Box<<S::Placement as Placement>::Request>),
+    /// From the placement driver to a store.
+    FromPlacement(Box<<S::Placement as Placement>::Response>),
 }
 
+/// A part of a snapshot beyond the first; the first has the kind of the Raft message that it carries.
+pub(crate) const SNAPSHOT_CHUNK: Kind = Kind::new(40);
+/// What a receiver of a snapshot answers.
+pub(crate) const SNAPSHOT_ACK: Kind = Kind::new(41);
+/// A replica is told that it is no longer wanted.
+pub(crate) const TOMBSTONE: Kind = Kind::new(42);
+const PLACEMENT: Kind = Kind::new(60);
 const REQUEST: Kind = Kind::new(62);
 const REPLY: Kind = Kind::new(63);
 
@@ -52,6 +64,10 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
         MessageKind::ReadIndexResponse => raft(MessageType::MsgReadIndexResponse),
         MessageKind::Heartbeat => raft(MessageType::MsgHeartbeat),
         MessageKind::HeartbeatResponse => raft(MessageType::MsgHeartbeatResponse),
+        MessageKind::SnapshotChunk => SNAPSHOT_CHUNK.bit(),
+        MessageKind::SnapshotAck => SNAPSHOT_ACK.bit(),
+        MessageKind::Tombstone => TOMBSTONE.bit(),
+        MessageKind::Placement => PLACEMENT.bit(),
         MessageKind::Request => REQUEST.bit(),
         MessageKind::Reply => REPLY.bit(),
         MessageKind::Any => u64::MAX,
@@ -68,6 +84,15 @@ impl<S: System> Message for Wire<S> {
             Wire::Peer(message) => message.kind(),
             Wire::Request { .. } => REQUEST,
             Wire::Reply { .. } => REPLY,
+            Wire::ToPlacement(_) | Wire::FromPlacement(_) => PLACEMENT,
+        }
+    }
+
+    /// The region of a message between stores. What clients and the placement driver say is of none.
+    fn group(&self) -> u64 {
+        match self {
+            Wire::Peer(message) => message.region(),
+            _ => 0,
         }
     }
 
@@ -82,6 +107,8 @@ impl<S: System> Message for Wire<S> {
                 hash.word(*id);
                 reply.digest(hash);
             }
+            Wire::ToPlacement(request) => request.digest(hash),
+            Wire::FromPlacement(response) => response.digest(hash),
         }
     }
 }
@@ -93,6 +120,8 @@ pub fn describe<S: System>(message: &Wire<S>) -> String {
         Wire::Peer(message) => message.describe(),
         Wire::Request { id, request } => format!("#{id} {}", request.describe()),
         Wire::Reply { id, reply } => format!("#{id} {}", reply.describe()),
+        Wire::ToPlacement(request) => request.describe(),
+        Wire::FromPlacement(response) => response.describe(),
     }
 }
 

@@ -1,15 +1,25 @@
 //! A record of what happened, for people: the story of a run, or every event of it.
 //!
 //! A run keeps one only when asked. A finding is explained by running its seed once more with a record.
+//!
+//! What a replica is comes in one piece after each event, and [`Record`] finds out what of it is news: a role, a
+//! commit, other members, a split, a snapshot. Where a line is about a region it says which, and transcripts show that
+//! as soon as there is more than one.
 
-use std::collections::VecDeque;
+mod words;
 
-use raftsim_kernel::{Cause, Fate, Loss, NodeId, Time};
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use raftsim_kernel::{Cause, Fate, NodeId, Time};
 
 use crate::check::{ReplicaState, Role};
 use crate::message::{Wire, describe};
-use crate::node::{Node, NodeInput};
-use crate::system::{MemberChange, Operator, ReplicaView, System};
+use crate::node::{Node, NodeInput, PlacementInput};
+use crate::scenario::ast::MessageKind;
+use crate::system::{Placement, ReplicaView, System};
+use words::{lost, ordered, told};
+pub(crate) use words::{members, range};
 
 /// How much to record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +41,8 @@ pub enum Place {
     Store(u64),
     /// A client; 0 is the scenario's own.
     Client(u64),
+    /// The placement driver.
+    Placement,
 }
 
 /// What happened.
@@ -51,12 +63,24 @@ pub enum What {
     Commit(u64),
     /// The membership that a replica has applied, where that is another than before.
     Members(String),
-    /// A replica restored a snapshot, which ends at this index.
+    /// A region is two from now on: both ranges.
+    Split(String),
+    /// A store has a replica that it had not.
+    Created,
+    /// A store has a replica no more.
+    Destroyed,
+    /// A leader begins to send a snapshot to this store.
+    Sends(u64),
+    /// A replica restored a snapshot, which ends at this index. Where its data is taken up piece by piece, that begins.
     Snapshot(u64),
-    /// A store came up.
+    /// All data of the snapshot is there.
+    Ingested,
+    /// What the placement driver orders of a leader, where that is another order than before.
+    Order(String),
+    /// A machine came up.
     Up,
-    /// A store went down.
-    Down(Loss),
+    /// A machine went down, and lost so much.
+    Down(String),
     /// An event; only in a full record.
     Event(String),
 }
@@ -68,6 +92,8 @@ pub struct Line {
     pub time: Time,
     /// Where.
     pub place: Place,
+    /// The region that it is about; 0 for none.
+    pub region: u64,
     /// What.
     pub what: What,
 }
@@ -77,23 +103,43 @@ pub struct Line {
 pub struct Record {
     detail: Detail,
     stores: u64,
+    clients: u64,
     lines: VecDeque<Line>,
-    /// The membership that each store applied last, and the snapshots that it restored in this life.
-    known: Vec<Known>,
+    /// What is known of each replica, by machine and region.
+    known: BTreeMap<(NodeId, u64), Known>,
+    /// The first region that a line was about.
+    first: Option<u64>,
+    /// Whether a line was ever about another one.
+    many: bool,
+    /// The last order about each region.
+    orders: BTreeMap<u64, String>,
 }
 
+/// What was last recorded of a replica.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    members: Option<String>,
+    members: String,
     snapshots: u64,
+    initialized: bool,
+    applying: bool,
+    end: Bytes,
+    version: u64,
 }
 
 impl Record {
-    /// An empty record of a cluster of so many stores.
+    /// An empty record of a cluster of so many stores and clients.
     #[must_use]
-    pub fn new(detail: Detail, stores: u64) -> Record {
-        let known = vec![Known::default(); usize::try_from(stores).unwrap_or(0)];
-        Record { detail, stores, lines: VecDeque::new(), known }
+    pub fn new(detail: Detail, stores: u64, clients: u64) -> Record {
+        Record {
+            detail,
+            stores,
+            clients,
+            lines: VecDeque::new(),
+            known: BTreeMap::new(),
+            first: None,
+            many: false,
+            orders: BTreeMap::new(),
+        }
     }
 
     /// What was recorded, oldest first.
@@ -108,23 +154,73 @@ impl Record {
         self.stores
     }
 
-    fn place(&self, node: NodeId) -> Place {
-        let node = u64::from(node.0);
-        if node < self.stores { Place::Store(node + 1) } else { Place::Client(node - self.stores) }
+    /// Whether there was ever more than one region, so that a line has to say which one it is about.
+    #[must_use]
+    pub fn has_regions(&self) -> bool {
+        self.many
     }
 
-    pub(crate) fn push(&mut self, time: Time, place: Place, what: What) {
+    fn place(&self, node: NodeId) -> Place {
+        let node = u64::from(node.0);
+        match node.checked_sub(self.stores) {
+            None => Place::Store(node + 1),
+            Some(client) if client < self.clients => Place::Client(client),
+            Some(_) => Place::Placement,
+        }
+    }
+
+    pub(crate) fn push(&mut self, time: Time, place: Place, region: u64, what: What) {
         if let Detail::Last(limit) = self.detail
             && self.lines.len() >= limit
         {
             self.lines.pop_front();
         }
-        self.lines.push_back(Line { time, place, what });
+        if region > 0 {
+            self.many |= *self.first.get_or_insert(region) != region;
+        }
+        self.lines.push_back(Line { time, place, region, what });
     }
 
     /// The scenario did something.
     pub fn step(&mut self, time: Time, text: String) {
-        self.push(time, Place::Scenario, What::Step(text));
+        self.push(time, Place::Scenario, 0, What::Step(text));
+    }
+
+    /// What a replica is after an event, and what it was before.
+    pub(crate) fn replica<S: System>(
+        &mut self,
+        time: Time,
+        node: NodeId,
+        system: &S,
+        before: Option<&ReplicaState>,
+        view: &ReplicaView<'_>,
+    ) {
+        let region = view.region;
+        let place = self.place(node);
+        let (old, now) = (self.known.get(&(node, region)), Known::of(system, view));
+        let mut news = Vec::new();
+        match old {
+            // With what a store boots first everybody begins. The right part of a split is told with the left.
+            None if time > Time::ZERO && !now.initialized => news.push(What::Created),
+            None => {}
+            Some(old) => {
+                if old.snapshots < now.snapshots {
+                    news.push(What::Snapshot(view.state.truncated));
+                }
+                if old.applying && !now.applying {
+                    news.push(What::Ingested);
+                }
+                if old.initialized && old.version < now.version && old.end != now.end {
+                    news.push(What::Split(halves(system, view)));
+                }
+                if old.initialized && old.members != now.members {
+                    news.push(What::Members(now.members.clone()));
+                }
+            }
+        }
+        self.known.insert((node, region), now);
+        self.state(time, node, region, before, &view.state, system.store_of(region, view.state.leader));
+        news.into_iter().for_each(|what| self.push(time, place, region, what));
     }
 
     /// A replica's state changed. `leader` is the store of the leader that it follows.
@@ -132,6 +228,7 @@ impl Record {
         &mut self,
         time: Time,
         node: NodeId,
+        region: u64,
         before: Option<&ReplicaState>,
         now: &ReplicaState,
         leader: Option<u64>,
@@ -140,64 +237,63 @@ impl Record {
         let role = |s: &ReplicaState| (s.role, s.term, s.leader);
         if before.is_none_or(|before| role(before) != role(now)) {
             let ReplicaState { role, term, .. } = *now;
-            self.push(time, place, What::Role { role, term, leader });
+            self.push(time, place, region, What::Role { role, term, leader });
         }
         if before.is_some_and(|before| before.commit != now.commit) {
-            self.push(time, place, What::Commit(now.commit));
+            self.push(time, place, region, What::Commit(now.commit));
         }
     }
 
-    /// What else of a replica is news: its membership, its snapshots.
-    pub(crate) fn replica<S: System>(
-        &mut self,
-        time: Time,
-        node: NodeId,
-        system: &S,
-        view: &ReplicaView<'_>,
-    ) {
-        let place = self.place(node);
-        let Some(known) = self.known.get_mut(node.0 as usize) else { return };
-        let mut news = Vec::new();
-        if known.snapshots < view.snapshots {
-            news.push(What::Snapshot(view.state.truncated));
+    /// A running store has no replica of a region any more.
+    pub(crate) fn destroyed(&mut self, time: Time, node: NodeId, region: u64) {
+        if self.known.remove(&(node, region)).is_some() {
+            self.push(time, self.place(node), region, What::Destroyed);
         }
-        known.snapshots = view.snapshots;
-        let members = members(system, view);
-        match &known.members {
-            // With what a store boots first everybody begins.
-            None => known.members = Some(members),
-            Some(old) if *old != members => {
-                known.members = Some(members.clone());
-                news.push(What::Members(members));
-            }
-            Some(_) => {}
-        }
-        news.into_iter().for_each(|what| self.push(time, place, what));
     }
 
     pub(crate) fn cause<S: System>(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node<S>>) {
         let place = self.place(node);
+        if let Cause::Message { message: Wire::FromPlacement(response), .. } = cause
+            && let Some((region, order)) = <S::Placement as Placement>::order(response)
+            && self.orders.get(&region) != Some(&order)
+        {
+            self.orders.insert(region, order.clone());
+            self.push(time, place, region, What::Order(order));
+        }
         match (cause, place) {
-            (Cause::Start, Place::Store(_)) if time > Time::ZERO => self.push(time, place, What::Up),
-            (Cause::Crash { loss }, _) => self.push(time, place, What::Down(*loss)),
+            (Cause::Start, Place::Store(_) | Place::Placement) if time > Time::ZERO => {
+                self.push(time, place, 0, What::Up);
+            }
+            (Cause::Crash { losses }, Place::Store(_)) => {
+                self.push(time, place, 0, What::Down(lost(losses, S::DATABASES)));
+            }
+            (Cause::Crash { .. }, _) => self.push(time, place, 0, What::Down(String::new())),
             _ if self.detail == Detail::Story => {}
             _ => {
-                let text = match cause {
-                    Cause::Start => "boots".to_owned(),
-                    Cause::Message { from, message } => {
-                        format!("<{} {}", self.name(*from), describe(message))
-                    }
-                    Cause::Timer { .. } => "timer".to_owned(),
-                    Cause::Synced { db, up_to } => {
-                        let name = S::DATABASES.get(usize::from(db.0)).unwrap_or(&"a database");
-                        format!("synced {name} to {up_to}")
-                    }
-                    Cause::Input(NodeInput::Operator { command, .. }) => told(command),
-                    Cause::Input(NodeInput::Client(_)) => "new work".to_owned(),
-                    Cause::Crash { .. } => return,
-                };
-                self.push(time, place, What::Event(text));
+                let (region, text) = self.event(cause);
+                self.push(time, place, region, What::Event(text));
             }
+        }
+    }
+
+    /// An event in words, and the region that it is about.
+    fn event<S: System>(&self, cause: &Cause<'_, Node<S>>) -> (u64, String) {
+        match cause {
+            Cause::Start => (0, "boots".to_owned()),
+            Cause::Message { from, message } => {
+                (region_of(message), format!("<{} {}", self.name(*from), describe(message)))
+            }
+            Cause::Timer { .. } => (0, "timer".to_owned()),
+            Cause::Task { .. } => (0, "background work done".to_owned()),
+            Cause::Synced { db, up_to } => {
+                let name = S::DATABASES.get(usize::from(db.0)).unwrap_or(&"a database");
+                (0, format!("synced {name} to {up_to}"))
+            }
+            Cause::Input(NodeInput::Operator { region, command }) => (*region, told(command)),
+            Cause::Input(NodeInput::Placement(PlacementInput::Order(order))) => (0, ordered(order)),
+            Cause::Input(NodeInput::Placement(PlacementInput::Quiet)) => (0, "told to be quiet".to_owned()),
+            Cause::Input(NodeInput::Client(_)) => (0, "new work".to_owned()),
+            Cause::Crash { .. } => (0, "goes down".to_owned()),
         }
     }
 
@@ -209,6 +305,11 @@ impl Record {
         message: &Wire<S>,
         fate: Fate,
     ) {
+        let (place, region) = (self.place(from), region_of(message));
+        // Where a snapshot is data of a store it is no small thing to send one.
+        if S::DATA_DB.is_some() && is_snapshot(message) {
+            self.push(time, place, region, What::Sends(u64::from(to.0) + 1));
+        }
         if self.detail == Detail::Story {
             return;
         }
@@ -221,52 +322,48 @@ impl Record {
             Fate::Undelivered => "undelivered".to_owned(),
         };
         let text = format!(">{} {}: {fate}", self.name(to), describe(message));
-        self.push(time, self.place(from), What::Event(text));
+        self.push(time, place, region, What::Event(text));
     }
 
     fn name(&self, node: NodeId) -> String {
         match self.place(node) {
             Place::Store(store) => store.to_string(),
             Place::Client(client) => format!("c{client}"),
+            Place::Placement => "placement".to_owned(),
             Place::Scenario => String::new(),
         }
     }
 }
 
-fn told(command: &Operator) -> String {
-    match command {
-        Operator::Campaign => "told to campaign".to_owned(),
-        Operator::Transfer { to } => format!("told to transfer to {to}"),
-        Operator::Change(MemberChange::Leave) => "told to leave the joint configuration".to_owned(),
-        Operator::Change(MemberChange::Members { add, learn, remove, .. }) => {
-            let parts = [("add", add), ("learn", learn), ("remove", remove)];
-            let parts = parts.iter().filter(|(_, stores)| !stores.is_empty());
-            let parts = parts.map(|(word, stores)| format!(" {word} {}", numbers(stores)));
-            format!("told to{}", parts.collect::<Vec<_>>().join(","))
+impl Known {
+    fn of<S: System>(system: &S, view: &ReplicaView<'_>) -> Known {
+        Known {
+            members: members(system, view),
+            snapshots: view.snapshots,
+            initialized: view.range.initialized,
+            applying: view.range.applying,
+            end: Bytes::copy_from_slice(view.range.end),
+            version: view.range.version,
         }
-        Operator::ForgetLeader => "told to forget its leader".to_owned(),
-        Operator::RequestSnapshot => "told to request a snapshot".to_owned(),
-        Operator::Compact => "told to compact".to_owned(),
     }
 }
 
-fn numbers(stores: &[u64]) -> String {
-    stores.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
+/// The region that a message is about; 0 for none.
+fn region_of<S: System>(message: &Wire<S>) -> u64 {
+    raftsim_kernel::Message::group(message)
 }
 
-/// A membership by stores: `members 1 2 3`, `members 1 2 3 -> 1 2 4 | learners 5`.
-pub(crate) fn members<S: System>(system: &S, view: &ReplicaView<'_>) -> String {
-    let stores = |replicas: &[u64]| {
-        let stores = replicas.iter().map(|id| system.store_of(view.region, *id).unwrap_or(*id));
-        numbers(&stores.collect::<Vec<_>>())
-    };
-    let mut text = "members ".to_owned();
-    if view.members.is_joint() {
-        text += &format!("{} -> ", stores(view.members.outgoing));
-    }
-    text += &stores(view.members.voters);
-    if !view.members.learners.is_empty() {
-        text += &format!(" | learners {}", stores(view.members.learners));
+fn is_snapshot<S: System>(message: &Wire<S>) -> bool {
+    let kind = raftsim_kernel::Message::kind(message).bit();
+    kind & crate::message::kind_bits(MessageKind::Snapshot) != 0
+}
+
+/// Both parts of a region that was split: `split r1 ..k5 | r1000 k5..k9`.
+fn halves<S: System>(system: &S, left: &ReplicaView<'_>) -> String {
+    let right = system.region_of(left.range.end).and_then(|right| system.replica(right));
+    let mut text = format!("split {}", range(left));
+    if let Some(right) = right {
+        text += &format!(" | {}", range(&right));
     }
     text
 }

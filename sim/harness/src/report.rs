@@ -41,12 +41,14 @@ pub enum Verdict {
     Unknown(String),
 }
 
-/// A store's replica as a report shows it.
+/// A store and its replica of one region as a report shows them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSummary {
     /// The store.
     pub store: u64,
-    /// `None` where it is down, or did not open.
+    /// Whether it runs.
+    pub up: bool,
+    /// `None` where it is down, did not open, or has no replica.
     pub state: Option<crate::check::ReplicaState>,
     /// The store whose replica it voted for in its term.
     pub vote: Option<u64>,
@@ -69,6 +71,10 @@ pub struct Report {
     pub counters: Counters,
     /// The hash over every event.
     pub trace_hash: u64,
+    /// How many regions the running stores have replicas of.
+    pub regions: usize,
+    /// The region that the stores are shown with: that of the finding, or else the first.
+    pub region: u64,
     /// The stores at the end.
     pub stores: Vec<StoreSummary>,
 }

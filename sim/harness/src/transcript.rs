@@ -8,6 +8,7 @@
 //! - Commits never make a row alone while something else does: they fill the columns that a row leaves empty, and
 //!   have a row before each step, or where nothing else happened for `QUIET`.
 //! - Candidacies of one store that follow each other are one row with the range of terms.
+//! - Where there is more than one region, each cell says which one it is about: `r2 LEADER t6`.
 //! - Between two steps, what exceeds `HEAD` and `TAIL` rows is left out, and the transcript says so.
 //!
 //! [`trace`] shows every line of the record, one below the other, each in its store's column.
@@ -16,7 +17,7 @@
 
 use std::fmt::Write as _;
 
-use raftsim_kernel::{Duration, Loss, Time};
+use raftsim_kernel::{Duration, Time};
 
 use crate::check::Role;
 use crate::record::{Line, Place, Record, What};
@@ -62,6 +63,7 @@ pub fn trace(record: &Record) -> String {
             Place::Scenario => (None, String::new()),
             Place::Store(store) => (Some(store - 1), String::new()),
             Place::Client(client) => (Some(stores), format!("c{client} ")),
+            Place::Placement => (Some(stores), "placement ".to_owned()),
         };
         let time = micros(line.time);
         let Some(slot) = slot else {
@@ -70,20 +72,31 @@ pub fn trace(record: &Record) -> String {
             continue;
         };
         let indent = column * usize::try_from(slot).unwrap_or(0);
-        let _ = writeln!(text, "{time:>time_width$}  {:indent$}{prefix}{}", "", words(&line.what));
+        let _ =
+            writeln!(text, "{time:>time_width$}  {:indent$}{prefix}{}", "", told(line, record.has_regions()));
     }
     text
 }
 
 /// One line of a record by itself, without its time: `store 2: candidate t7`.
 #[must_use]
-pub fn sentence(line: &Line) -> String {
+pub fn sentence(record: &Record, line: &Line) -> String {
     let place = match line.place {
         Place::Scenario => "scenario".to_owned(),
         Place::Store(store) => format!("store {store}"),
         Place::Client(client) => format!("client {client}"),
+        Place::Placement => "placement".to_owned(),
     };
-    format!("{place}: {}", words(&line.what))
+    format!("{place}: {}", told(line, record.has_regions()))
+}
+
+/// A line's news, and where there are several the region that it is about.
+fn told(line: &Line, has_regions: bool) -> String {
+    format!("{}{}", prefix(line.region, has_regions), words(&line.what))
+}
+
+fn prefix(region: u64, has_regions: bool) -> String {
+    if has_regions && region > 0 { format!("r{region} ") } else { String::new() }
 }
 
 /// A replica's news as a cell says it.
@@ -99,11 +112,16 @@ fn words(what: &What) -> String {
         What::Role { role: Role::PreCandidate, term, .. } => format!("pre-candidate t{term}"),
         What::Commit(index) => format!("commit {index}"),
         What::Members(members) => members.clone(),
+        What::Split(halves) => halves.clone(),
+        What::Created => "created".to_owned(),
+        What::Destroyed => "destroyed".to_owned(),
+        What::Sends(to) => format!("sends {to} a snapshot"),
         What::Snapshot(index) => format!("snapshot to {index}"),
+        What::Ingested => "snapshot applied".to_owned(),
+        What::Order(order) => format!("ordered: {order}"),
         What::Up => "up".to_owned(),
-        What::Down(Loss::Random) => "down (lost some)".to_owned(),
-        What::Down(Loss::Unsynced) => "down (lost unsynced)".to_owned(),
-        What::Down(Loss::Nothing) => "down (lost nothing)".to_owned(),
+        What::Down(lost) if lost.is_empty() => "down".to_owned(),
+        What::Down(lost) => format!("down (lost {lost})"),
     }
 }
 
@@ -154,8 +172,16 @@ enum Kind {
     Down,
     /// Has another membership.
     Members,
-    /// Restored a snapshot.
+    /// Has a part of its range.
+    Split,
+    /// Came to be, or is no more.
+    Lives,
+    /// A snapshot is sent, restored, or all there.
     Snapshot,
+    /// Has an order. Never the same as another store's: who has one leads.
+    Ordered {
+        store: usize,
+    },
     /// Where commits stand.
     Commits,
 }
@@ -167,11 +193,21 @@ enum Cell {
     News(String),
     /// Candidate in all of these terms.
     Stands {
+        /// The region, where it has to be said.
+        of: String,
         first: u64,
         last: u64,
     },
     /// The column had no news; this is where its commit stood.
-    Commit(u64),
+    Commit(Commit),
+}
+
+/// Where the commit of a store's replica stood; of several, the one that moved last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Commit {
+    /// The region, where it has to be said.
+    of: String,
+    index: u64,
 }
 
 impl Cell {
@@ -179,9 +215,9 @@ impl Cell {
         match self {
             Cell::Empty => String::new(),
             Cell::News(text) => text.clone(),
-            Cell::Stands { first, last } if first == last => format!("candidate t{first}"),
-            Cell::Stands { first, last } => format!("candidate t{first}..t{last}"),
-            Cell::Commit(index) => format!("commit {index}"),
+            Cell::Stands { of, first, last } if first == last => format!("{of}candidate t{first}"),
+            Cell::Stands { of, first, last } => format!("{of}candidate t{first}..t{last}"),
+            Cell::Commit(Commit { of, index }) => format!("{of}commit {index}"),
         }
     }
 }
@@ -190,16 +226,18 @@ impl Cell {
 #[derive(Clone, Debug)]
 struct Row {
     time: Time,
+    region: u64,
     kind: Kind,
     cells: Vec<Cell>,
 }
 
 /// Turns lines into rows.
 struct Teller {
+    has_regions: bool,
     sheet: Sheet,
     open: Option<Row>,
     /// Commits that no row has shown.
-    commits: Vec<Option<u64>>,
+    commits: Vec<Option<Commit>>,
     /// When the newest of them came.
     committed: Time,
     /// When something was shown last.
@@ -210,6 +248,7 @@ impl Teller {
     fn new(record: &Record) -> Teller {
         let stores = usize::try_from(record.stores()).unwrap_or(0);
         Teller {
+            has_regions: record.has_regions(),
             sheet: Sheet::default(),
             open: None,
             commits: vec![None; stores],
@@ -229,14 +268,14 @@ impl Teller {
                 }
                 return;
             }
-            Place::Client(_) => return,
+            Place::Client(_) | Place::Placement => return,
         };
         if slot >= self.commits.len() {
             return;
         }
         let kind = match line.what {
             What::Step(_) | What::Event(_) => return,
-            What::Commit(index) => return self.commit(line.time, slot, index),
+            What::Commit(index) => return self.commit(line, slot, index),
             // Every store boots like this; it is not news.
             What::Role { role: Role::Follower, leader: None, .. } if line.time == Time::ZERO => return,
             What::Role { role: Role::Follower, term, leader } => Kind::Follows { term, leader },
@@ -246,17 +285,20 @@ impl Teller {
             What::Up => Kind::Up,
             What::Down(_) => Kind::Down,
             What::Members(_) => Kind::Members,
-            What::Snapshot(_) => Kind::Snapshot,
+            What::Split(_) => Kind::Split,
+            What::Created | What::Destroyed => Kind::Lives,
+            What::Sends(_) | What::Snapshot(_) | What::Ingested => Kind::Snapshot,
+            What::Order(_) => Kind::Ordered { store: slot },
         };
         self.news(line, slot, kind);
     }
 
-    fn commit(&mut self, time: Time, slot: usize, index: u64) {
-        if time.since(self.shown) >= QUIET && self.commits.iter().any(Option::is_some) {
+    fn commit(&mut self, line: &Line, slot: usize, index: u64) {
+        if line.time.since(self.shown) >= QUIET && self.commits.iter().any(Option::is_some) {
             self.close();
         }
-        self.commits[slot] = Some(index);
-        self.committed = time;
+        self.commits[slot] = Some(Commit { of: prefix(line.region, self.has_regions), index });
+        self.committed = line.time;
     }
 
     fn news(&mut self, line: &Line, slot: usize, kind: Kind) {
@@ -268,21 +310,25 @@ impl Teller {
         let mut cells: Vec<Cell> =
             self.commits.iter_mut().map(|commit| commit.take().map_or(Cell::Empty, Cell::Commit)).collect();
         self.put_back(&cells[slot], slot, line);
-        cells[slot] = cell(&line.what);
-        self.open = Some(Row { time: line.time, kind, cells });
+        cells[slot] = cell(line, self.has_regions);
+        self.open = Some(Row { time: line.time, region: line.region, kind, cells });
     }
 
     /// Adds news to the open row, if it may.
     fn extends(&mut self, line: &Line, slot: usize, kind: Kind) -> bool {
         let Some(row) = &mut self.open else { return false };
-        // A store that boots says in the same moment in which term it is.
+        // A store that boots says in the same moment in which term it is; of many replicas nobody wants to know that.
         if let (Kind::Up, What::Role { role: Role::Follower, term, .. }) = (row.kind, &line.what)
             && row.cells[slot] == Cell::News("up".to_owned())
+            && (!self.has_regions || row.time == line.time)
         {
-            row.cells[slot] = Cell::News(format!("up in t{term}"));
+            if !self.has_regions {
+                row.cells[slot] = Cell::News(format!("up in t{term}"));
+            }
             return true;
         }
         if let (Kind::Stands { .. }, Kind::Stands { term }) = (row.kind, kind)
+            && row.region == line.region
             && row.cells.iter().filter(|cell| matches!(cell, Cell::Stands { .. })).count() == 1
             && let Cell::Stands { last, .. } = &mut row.cells[slot]
         {
@@ -290,8 +336,11 @@ impl Teller {
             return true;
         }
         let near = line.time.since(row.time) <= WINDOW;
-        if row.kind == kind && near && !matches!(row.cells[slot], Cell::News(_) | Cell::Stands { .. }) {
-            let old = std::mem::replace(&mut row.cells[slot], cell(&line.what));
+        if (row.kind, row.region) == (kind, line.region)
+            && near
+            && !matches!(row.cells[slot], Cell::News(_) | Cell::Stands { .. })
+        {
+            let old = std::mem::replace(&mut row.cells[slot], cell(line, self.has_regions));
             self.put_back(&old, slot, line);
             return true;
         }
@@ -300,10 +349,10 @@ impl Teller {
 
     /// A commit that has to make room for news is shown after it, unless its store crashed.
     fn put_back(&mut self, old: &Cell, slot: usize, news: &Line) {
-        if let Cell::Commit(index) = old
+        if let Cell::Commit(commit) = old
             && !matches!(news.what, What::Down(_))
         {
-            self.commits[slot].get_or_insert(*index);
+            self.commits[slot].get_or_insert(commit.clone());
             self.committed = news.time;
         }
     }
@@ -319,16 +368,20 @@ impl Teller {
         self.flush();
         if self.commits.iter().any(Option::is_some) {
             let cells = self.commits.iter_mut().map(|c| c.take().map_or(Cell::Empty, Cell::Commit)).collect();
-            self.sheet.row(Row { time: self.committed, kind: Kind::Commits, cells });
+            self.sheet.row(Row { time: self.committed, region: 0, kind: Kind::Commits, cells });
             self.shown = self.committed;
         }
     }
 }
 
-fn cell(what: &What) -> Cell {
-    match what {
-        What::Role { role: Role::Candidate, term, .. } => Cell::Stands { first: *term, last: *term },
-        other => Cell::News(words(other)),
+fn cell(line: &Line, has_regions: bool) -> Cell {
+    match line.what {
+        What::Role { role: Role::Candidate, term, .. } => {
+            Cell::Stands { of: prefix(line.region, has_regions), first: term, last: term }
+        }
+        // It names both of its regions.
+        What::Split(_) => Cell::News(words(&line.what)),
+        _ => Cell::News(told(line, has_regions)),
     }
 }
 

@@ -7,7 +7,7 @@
 //! for each change of drift while it was set, because the queue keeps true times and not deadlines.
 //!
 //! Local time is what a process sees ([`Context::now`](crate::Context::now)) and what its timers count. All
-//! else is true time: the network, the disk, observers, and whoever drives the [`World`](crate::World).
+//! else is true time: the network, the disk and its tasks, observers, and whoever drives the [`World`](crate::World).
 //!
 //! # What is not covered
 //! Offsets and jumps, as of a clock that an operator or NTP sets: all clocks start with the run at zero, so

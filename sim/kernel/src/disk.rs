@@ -8,10 +8,13 @@
 //!   as a group commit does.
 //! - Syncs of different databases are independent: a crash may keep a later write of one and lose an
 //!   earlier write of the other.
+//! - Work in the background ([`Context::start_task`](crate::Context::start_task)) takes a latency of its own and the time
+//!   to move its bytes. Tasks do not wait for each other, nor for syncs.
 //!
 //! # Faults
 //! A crash keeps everything synced and, of each database by itself, a prefix of the unsynced writes:
-//! none, all, or one drawn at random ([`Loss`]). Batches are atomic: a write is kept whole or not at all.
+//! none, all, one drawn at random, or all but a few ([`Loss`]), each database alike or not ([`Losses`]). Batches are
+//! atomic: a write is kept whole or not at all.
 //!
 //! # How
 //! One persistent map holds what is visible; unsynced changes keep the values they replaced. A crash
@@ -42,16 +45,33 @@ pub type WriteSeq = u64;
 pub struct DiskModel {
     /// From the start of a sync to its completion.
     pub sync: Latency,
+    /// What a task takes beside the moving of its bytes.
+    pub task: Latency,
+    /// How many bytes a task moves in a second; 0 counts as 1.
+    pub bytes_per_second: u64,
 }
 
 impl Default for DiskModel {
-    /// One millisecond a sync, a fast solid-state disk with a file system in between.
+    /// One millisecond a sync, a fast solid-state disk with a file system in between. Background work goes at
+    /// 100 MiB a second, as where it is held back for the sake of what clients wait for.
     fn default() -> DiskModel {
-        DiskModel { sync: Latency::Constant(Duration::millis(1)) }
+        let millisecond = Latency::Constant(Duration::millis(1));
+        DiskModel { sync: millisecond, task: millisecond, bytes_per_second: 100 << 20 }
     }
 }
 
-/// What a crash takes of each database's unsynced writes.
+/// Nanoseconds in a second.
+const SECOND: u128 = 1_000_000_000;
+
+impl DiskModel {
+    /// The time to move so many bytes.
+    fn moving(&self, bytes: u64) -> Duration {
+        let nanos = u128::from(bytes) * SECOND / u128::from(self.bytes_per_second.max(1));
+        Duration(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a crash takes of a database's unsynced writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Loss {
     /// A suffix drawn at random: any number of the newest writes.
@@ -62,6 +82,65 @@ pub enum Loss {
     /// None: a process that dies while its machine goes on. What it finds when it starts again is durable, as
     /// database engines see to when they are opened.
     Nothing,
+    /// So many of the newest ones, or all where they are fewer.
+    Newest(u64),
+}
+
+impl Loss {
+    /// How many of `pending` unsynced writes are kept.
+    fn kept(self, pending: u64, stream: &mut Stream) -> u64 {
+        match self {
+            Loss::Random => stream.between(0, pending),
+            Loss::Unsynced => 0,
+            Loss::Nothing => pending,
+            Loss::Newest(lost) => pending.saturating_sub(lost),
+        }
+    }
+
+    /// A number of its own, for the trace hash.
+    fn number(self) -> u64 {
+        match self {
+            Loss::Random => 0,
+            Loss::Unsynced => 1,
+            Loss::Nothing => 2,
+            Loss::Newest(lost) => lost.saturating_add(3),
+        }
+    }
+}
+
+/// What a crash takes of a machine's databases.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Losses {
+    others: Loss,
+    own: Vec<(DbId, Loss)>,
+}
+
+impl Losses {
+    /// The same kind of loss for every database.
+    #[must_use]
+    pub const fn all(loss: Loss) -> Losses {
+        Losses { others: loss, own: Vec::new() }
+    }
+
+    /// These, but for one database.
+    #[must_use]
+    pub fn with(mut self, db: DbId, loss: Loss) -> Losses {
+        self.own.retain(|(own, _)| *own != db);
+        self.own.push((db, loss));
+        self
+    }
+
+    /// What one database loses.
+    #[must_use]
+    pub fn of(&self, db: DbId) -> Loss {
+        self.own.iter().find(|(own, _)| *own == db).map_or(self.others, |(_, loss)| *loss)
+    }
+}
+
+impl From<Loss> for Losses {
+    fn from(loss: Loss) -> Losses {
+        Losses::all(loss)
+    }
 }
 
 /// One key's change that is not durable yet.
@@ -82,7 +161,10 @@ pub struct Change {
 pub struct Disk {
     databases: Vec<Database>,
     model: DiskModel,
+    /// Of syncs and losses.
     stream: Stream,
+    /// Of tasks, so that those shift nothing else.
+    tasks: Stream,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -104,9 +186,9 @@ struct Database {
 }
 
 impl Disk {
-    pub(crate) fn new(databases: u8, stream: Stream) -> Disk {
+    pub(crate) fn new(databases: u8, stream: Stream, tasks: Stream) -> Disk {
         let databases = (0..databases).map(|_| Database::default()).collect();
-        Disk { databases, model: DiskModel::default(), stream }
+        Disk { databases, model: DiskModel::default(), stream, tasks }
     }
 
     pub(crate) fn set_model(&mut self, model: DiskModel) {
@@ -130,7 +212,12 @@ impl Disk {
     }
 
     /// The pairs with `start <= key < end` in order. An `end` of `None` has no bound.
-    pub fn range(&self, db: DbId, start: &[u8], end: Option<&[u8]>) -> impl Iterator<Item = (&Key, &Bytes)> {
+    pub fn range<'a>(
+        &'a self,
+        db: DbId,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Bytes)> + use<'a> {
         // An OrdMap panics where start is beyond end.
         let empty = end.is_some_and(|end| end <= start);
         let end = match end {
@@ -174,6 +261,12 @@ impl Disk {
         self.database(db).durable
     }
 
+    /// The newest write of a database that the last crash left: those after it that were not durable are lost.
+    #[must_use]
+    pub fn kept(&self, db: DbId) -> WriteSeq {
+        self.database(db).kept
+    }
+
     /// The changes of writes after `seq` that are not durable, oldest first.
     pub fn changes_since(&self, db: DbId, seq: WriteSeq) -> impl Iterator<Item = &Change> {
         let unsynced = &self.database(db).unsynced;
@@ -203,9 +296,12 @@ impl Disk {
         }
     }
 
-    /// Folds how much a crash has kept into the trace hash.
-    pub(crate) fn digest_kept(&self, hash: &mut TraceHasher) {
-        self.databases.iter().for_each(|database| hash.word(database.kept));
+    /// Folds what a crash was to take, and how much it has kept, into the trace hash.
+    pub(crate) fn digest_crash(&self, losses: &Losses, hash: &mut TraceHasher) {
+        for (db, database) in (0..).map(DbId).zip(&self.databases) {
+            hash.word(losses.of(db).number());
+            hash.word(database.kept);
+        }
     }
 
     fn database(&self, db: DbId) -> &Database {
@@ -224,6 +320,11 @@ impl Disk {
         Some(self.model.sync.draw(&mut self.stream))
     }
 
+    /// How long a task takes that moves so many bytes.
+    pub(crate) fn task_time(&mut self, bytes: u64) -> Duration {
+        self.model.task.draw(&mut self.tasks) + self.model.moving(bytes)
+    }
+
     /// The sync under way is done: what it covers is durable. Returns the newest durable write, and
     /// whether another sync was asked for meanwhile.
     pub(crate) fn complete_sync(&mut self, db: DbId) -> (WriteSeq, bool) {
@@ -237,14 +338,10 @@ impl Disk {
     }
 
     /// The machine loses power. What is left is durable.
-    pub(crate) fn crash(&mut self, loss: Loss) {
-        for database in &mut self.databases {
+    pub(crate) fn crash(&mut self, losses: &Losses) {
+        for (db, database) in (0..).map(DbId).zip(&mut self.databases) {
             let pending = database.written - database.durable;
-            let kept = match loss {
-                Loss::Random => self.stream.between(0, pending),
-                Loss::Unsynced => 0,
-                Loss::Nothing => pending,
-            };
+            let kept = losses.of(db).kept(pending, &mut self.stream);
             database.crash(database.durable + kept);
         }
     }
@@ -269,137 +366,4 @@ impl Database {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-
-    const DB: DbId = DbId(0);
-    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
-
-    fn contents(disk: &Disk) -> Model {
-        disk.range(DB, b"", None).map(|(k, v)| (k.to_vec(), v.to_vec())).collect()
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Write(Vec<(u8, Option<u8>)>),
-        BeginSync,
-        CompleteSync,
-        Crash(Loss),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let batch = prop::collection::vec((0u8..6, prop::option::of(any::<u8>())), 1..4);
-        prop_oneof![
-            6 => batch.prop_map(Step::Write),
-            2 => Just(Step::BeginSync),
-            2 => Just(Step::CompleteSync),
-            1 => prop_oneof![Just(Loss::Random), Just(Loss::Unsynced), Just(Loss::Nothing)].prop_map(Step::Crash),
-        ]
-    }
-
-    proptest! {
-        /// Against the obvious model: the state after each write, kept whole.
-        #[test]
-        fn a_crash_keeps_the_synced_and_a_prefix_of_the_rest(steps in prop::collection::vec(step(), 0..60), seed: u64) {
-            let mut disk = Disk::new(1, Stream::derive(seed, "disk"));
-            let mut states: Vec<Model> = vec![Model::new()]; // states[0] is durable, the last is visible
-            let mut covered = None;
-            for step in steps {
-                match step {
-                    Step::Write(batch) => {
-                        let mut next = states.last().expect("never empty").clone();
-                        for (key, value) in &batch {
-                            match value {
-                                Some(v) => { next.insert(vec![*key], vec![*v]); }
-                                None => { next.remove(&vec![*key]); }
-                            }
-                        }
-                        states.push(next);
-                        let batch = batch.iter().map(|(k, v)| (Bytes::from(vec![*k]), v.map(|v| Bytes::from(vec![v]))));
-                        disk.write(DB, batch);
-                    }
-                    Step::BeginSync => {
-                        if disk.begin_sync(DB).is_some() { covered = Some(states.len() - 1); }
-                    }
-                    Step::CompleteSync => if let Some(covered) = covered.take() {
-                        disk.complete_sync(DB);
-                        states.drain(..covered);
-                    },
-                    Step::Crash(loss) => {
-                        disk.crash(loss);
-                        let left = contents(&disk);
-                        match loss {
-                            Loss::Unsynced => prop_assert_eq!(&left, &states[0]),
-                            Loss::Nothing => prop_assert_eq!(Some(&left), states.last()),
-                            Loss::Random => prop_assert!(states.contains(&left), "{:?} is no prefix", left),
-                        }
-                        states = vec![left];
-                        covered = None;
-                    }
-                }
-                prop_assert_eq!(Some(&contents(&disk)), states.last());
-                for key in 0u8..6 {
-                    let durable = disk.durable_get(DB, &[key]).map(|v| v.to_vec());
-                    prop_assert_eq!(durable.as_ref(), states[0].get(&vec![key]));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_random_crash_can_keep_any_prefix() {
-        let mut kept = std::collections::BTreeSet::new();
-        for seed in 0..200 {
-            let mut disk = Disk::new(1, Stream::derive(seed, "disk"));
-            for value in 0u8..3 {
-                disk.write(DB, vec![("k", Some(vec![value].into()))]);
-            }
-            disk.crash(Loss::Random);
-            kept.insert(disk.get(DB, b"k").map(|v| v[0]));
-        }
-        assert_eq!(kept.into_iter().collect::<Vec<_>>(), [None, Some(0), Some(1), Some(2)]);
-    }
-
-    #[test]
-    fn a_sync_covers_what_was_written_before_it_began() {
-        let mut disk = Disk::new(2, Stream::derive(1, "disk"));
-        disk.write(DB, vec![("a", Some("1".into()))]);
-        assert!(disk.begin_sync(DB).is_some());
-        disk.write(DB, vec![("b", Some("2".into()))]);
-        assert!(disk.begin_sync(DB).is_none(), "one at a time");
-        assert_eq!(disk.complete_sync(DB), (1, true));
-        disk.crash(Loss::Unsynced);
-        assert_eq!((disk.get(DB, b"a").is_some(), disk.get(DB, b"b").is_some()), (true, false));
-    }
-
-    #[test]
-    fn databases_have_separate_sync_points() {
-        let mut disk = Disk::new(2, Stream::derive(1, "disk"));
-        for db in [DbId(0), DbId(1)] {
-            disk.write(db, vec![("k", Some("v".into()))]);
-        }
-        disk.begin_sync(DbId(1));
-        disk.complete_sync(DbId(1));
-        disk.crash(Loss::Unsynced);
-        assert_eq!((disk.get(DbId(0), b"k"), disk.get(DbId(1), b"k").is_some()), (None, true));
-    }
-
-    #[test]
-    fn ranges_of_every_shape() {
-        let mut disk = Disk::new(1, Stream::derive(1, "disk"));
-        disk.write(DB, ["a", "b", "c"].map(|k| (k, Some("v".into()))).to_vec());
-        let keys = |start: &str, end: Option<&str>| {
-            let end = end.map(str::as_bytes);
-            disk.range(DB, start.as_bytes(), end)
-                .map(|(k, _)| String::from_utf8_lossy(k).into_owned())
-                .collect::<String>()
-        };
-        assert_eq!(keys("", None), "abc");
-        assert_eq!(keys("b", None), "bc");
-        assert_eq!(keys("a", Some("c")), "ab");
-        assert_eq!(keys("b", Some("b")), "");
-        assert_eq!(keys("c", Some("a")), "");
-    }
-}
+mod tests;

@@ -35,6 +35,8 @@ pub struct Filter {
     pub from: Vec<NodeId>,
     /// Receivers; empty for any.
     pub to: Vec<NodeId>,
+    /// The group that a message is about ([`Message::group`]); `None` for any.
+    pub group: Option<u64>,
     /// This many matching messages pass before it acts.
     pub skip: u64,
     /// It acts on this many messages; `None` for all.
@@ -45,13 +47,15 @@ impl Filter {
     /// A filter that picks every message.
     #[must_use]
     pub fn all(action: FilterAction) -> Filter {
-        Filter { action, kinds: u64::MAX, from: Vec::new(), to: Vec::new(), skip: 0, count: None }
+        let (from, to) = (Vec::new(), Vec::new());
+        Filter { action, kinds: u64::MAX, from, to, group: None, skip: 0, count: None }
     }
 
-    fn matches(&self, from: NodeId, to: NodeId, kind: Kind) -> bool {
+    fn matches(&self, from: NodeId, to: NodeId, kind: Kind, message: &impl Message) -> bool {
         self.kinds & kind.bit() != 0
             && (self.from.is_empty() || self.from.contains(&from))
             && (self.to.is_empty() || self.to.contains(&to))
+            && self.group.is_none_or(|group| group == message.group())
     }
 }
 
@@ -117,7 +121,7 @@ impl<M: Message> Filters<M> {
     pub(crate) fn pick(&mut self, from: NodeId, to: NodeId, message: M) -> Picked<'_, M> {
         let kind = message.kind();
         for active in &mut self.active {
-            if !active.filter.matches(from, to, kind) {
+            if !active.filter.matches(from, to, kind, &message) {
                 continue;
             }
             active.matched += 1;

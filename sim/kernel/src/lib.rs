@@ -88,6 +88,7 @@
 //!             _ => cx.send(NodeId(0), Wire::Have { total }),
 //!         }
 //!     }
+//!     fn on_task(&mut self, _: u64, _: &mut Context<'_, Wire>) {} // it starts none
 //!     fn on_timer(&mut self, _: u64, cx: &mut Context<'_, Wire>) {
 //!         if self.acknowledged < self.durable { cx.send(NodeId(1), Wire::Add { total: self.durable }); }
 //!         cx.set_timer(Duration::millis(50), RESEND);
@@ -138,7 +139,7 @@ pub mod trace;
 pub mod world;
 
 pub use clock::Clock;
-pub use disk::{Change, DbId, Disk, DiskModel, Loss, WriteSeq};
+pub use disk::{Change, DbId, Disk, DiskModel, Loss, Losses, WriteSeq};
 pub use filter::{Filter, FilterAction, FilterId};
 pub use key::Key;
 pub use latency::Latency;

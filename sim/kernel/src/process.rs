@@ -47,6 +47,11 @@ impl Kind {
 pub trait Message: Clone {
     /// The sort of message, for filters.
     fn kind(&self) -> Kind;
+    /// Which of many independent conversations it belongs to, for filters: a consensus group, a shard. 0 where a protocol
+    /// has no such thing.
+    fn group(&self) -> u64 {
+        0
+    }
     /// Folds into `hash` everything that tells this message from another.
     fn digest(&self, hash: &mut TraceHasher);
 }
@@ -73,6 +78,9 @@ pub trait Process: Clone {
     /// Writes of database `db` up to number `up_to` are durable.
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut Context<'_, Self::Message>);
 
+    /// A task started by this incarnation is done.
+    fn on_task(&mut self, token: u64, cx: &mut Context<'_, Self::Message>);
+
     /// Somebody outside said something.
     fn on_input(&mut self, input: Self::Input, cx: &mut Context<'_, Self::Message>);
 }
@@ -92,11 +100,13 @@ pub(crate) struct Effects<M> {
     pub(crate) sent: Vec<Outgoing<M>>,
     pub(crate) timers: Vec<(Duration, u64)>,
     pub(crate) syncs: Vec<DbId>,
+    /// Token and bytes.
+    pub(crate) tasks: Vec<(u64, u64)>,
 }
 
 impl<M> Effects<M> {
     pub(crate) const fn new() -> Effects<M> {
-        Effects { sent: Vec::new(), timers: Vec::new(), syncs: Vec::new() }
+        Effects { sent: Vec::new(), timers: Vec::new(), syncs: Vec::new(), tasks: Vec::new() }
     }
 }
 
@@ -165,6 +175,13 @@ impl<M> Context<'_, M> {
     #[must_use]
     pub fn disk_ref(&self) -> &Disk {
         self.disk
+    }
+
+    /// Calls [`Process::on_task`] with `token` when work in the background that moves so many bytes is done: see
+    /// [`DiskModel`](crate::DiskModel). That takes true time, whatever the machine's clock does, and a crash ends it.
+    /// What the work consists of is the process's own business.
+    pub fn start_task(&mut self, token: u64, bytes: u64) {
+        self.effects.tasks.push((token, bytes));
     }
 
     /// Makes durable what has been written to `db` by the end of this event; [`Process::on_synced`] tells when.

@@ -3,101 +3,28 @@
 //! [`World::step`] takes the next event and gives it to its process; what the process asked for becomes
 //! further events. An [`Observer`] sees each event with its effects before anything else happens: checks,
 //! traces and statistics are observers, and cost nothing where there are none.
+//!
+//! A machine can crash ([`World::crash`]), which ends all that was to happen to it, or be paused ([`World::pause`]), which
+//! puts it off.
+
+mod effects;
+mod observe;
+mod pause;
 
 use std::hash::Hash;
 
+pub use observe::{Cause, Fate, Happened, Observer};
+use pause::Arrived;
+
 use crate::clock::Clock;
-use crate::disk::{DbId, Disk, DiskModel, Loss, WriteSeq};
-use crate::filter::{Filter, FilterId, Picked};
+use crate::disk::{DbId, Disk, DiskModel, Losses};
+use crate::filter::{Filter, FilterId};
 use crate::network::Network;
-use crate::process::{Context, Effects, Message, NodeId, Outgoing, Process};
+use crate::process::{Context, Effects, Message, NodeId, Process};
 use crate::queue::Queue;
 use crate::random::Stream;
-use crate::time::{Drift, Duration, Time};
+use crate::time::{Drift, Time};
 use crate::trace::TraceHasher;
-
-/// Why a process ran.
-#[derive(Debug)]
-pub enum Cause<'a, P: Process> {
-    /// The machine booted.
-    Start,
-    /// A message arrived.
-    Message {
-        /// Who sent it.
-        from: NodeId,
-        /// What it says.
-        message: &'a P::Message,
-    },
-    /// A timer ran out.
-    Timer {
-        /// What it was set with.
-        token: u64,
-    },
-    /// A sync completed.
-    Synced {
-        /// Of this database.
-        db: DbId,
-        /// The newest write that is durable now.
-        up_to: WriteSeq,
-    },
-    /// Somebody outside said something.
-    Input(&'a P::Input),
-    /// The machine stopped; its process is gone.
-    Crash {
-        /// What the disk forgot.
-        loss: Loss,
-    },
-}
-
-/// What became of a message that was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It will arrive then, unless the link is cut by that time or the machine is down.
-    Arrives(Time),
-    /// The network lost it: by its loss rate, or because the link is cut.
-    Lost,
-    /// A filter dropped it.
-    Dropped,
-    /// A filter sends it on later.
-    Delayed(Duration),
-    /// A filter holds it.
-    Held,
-    /// It arrived where nobody could take it: the link was cut meanwhile, or the machine is down.
-    Undelivered,
-}
-
-/// One event and its effects, just after the process handled it and before they take their course.
-#[derive(Debug)]
-pub struct Happened<'a, P: Process> {
-    /// When.
-    pub time: Time,
-    /// Where.
-    pub node: NodeId,
-    /// The process after the event; `None` after a crash.
-    pub process: Option<&'a P>,
-    /// The machine's disk; what the event wrote is visible and not durable.
-    pub disk: &'a Disk,
-    /// What it sent.
-    pub sent: &'a [Outgoing<P::Message>],
-}
-
-/// Sees everything and changes nothing.
-pub trait Observer<P: Process>: Clone {
-    /// An event is about to be handled.
-    fn happening(&mut self, time: Time, node: NodeId, cause: &Cause<'_, P>) {
-        let _ = (time, node, cause);
-    }
-    /// An event was handled.
-    fn happened(&mut self, what: &Happened<'_, P>) {
-        let _ = what;
-    }
-    /// The network decided about a message.
-    fn routed(&mut self, time: Time, from: NodeId, to: NodeId, message: &P::Message, fate: Fate) {
-        let _ = (time, from, to, message, fate);
-    }
-}
-
-impl<P: Process> Observer<P> for () {}
 
 #[derive(Clone, Debug)]
 enum Event<M> {
@@ -122,14 +49,23 @@ enum Event<M> {
         incarnation: u32,
         db: DbId,
     },
+    Task {
+        node: NodeId,
+        incarnation: u32,
+        token: u64,
+    },
+    /// A message that arrived in a pause, and this life has not read yet. Boxed, for it is rare and has the most to say.
+    Arrived(Box<Arrived<M>>),
 }
 
 #[derive(Clone, Debug)]
-struct Node<P> {
+struct Node<P: Process> {
     /// `None` while the machine is down.
     process: Option<P>,
-    /// Counts crashes; timers and syncs of an earlier life are void.
+    /// Counts crashes; timers, syncs and tasks of an earlier life are void.
     incarnation: u32,
+    /// What waits for the end of a pause, in the order in which it came; `None` unless there is one.
+    pause: Option<Vec<Event<P::Message>>>,
     disk: Disk,
     clock: Clock,
 }
@@ -141,6 +77,8 @@ pub struct World<P: Process, O> {
     seed: u64,
     queue: Queue<Event<P::Message>>,
     nodes: Vec<Node<P>>,
+    /// How many machines are paused.
+    paused: u32,
     network: Network<P::Message>,
     ties: Stream,
     effects: Effects<P::Message>,
@@ -158,6 +96,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             seed,
             queue: Queue::new(),
             nodes: Vec::new(),
+            paused: 0,
             network: Network::new(seed),
             ties: Stream::derive(seed, "ties"),
             effects: Effects::new(),
@@ -170,8 +109,9 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     /// Adds a machine with an empty disk of so many databases. It is down until started.
     pub fn add(&mut self, databases: u8) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
-        let disk = Disk::new(databases, Stream::derive(self.seed, &format!("disk of {}", id.0)));
-        self.nodes.push(Node { process: None, incarnation: 0, disk, clock: Clock::default() });
+        let stream = |what: &str| Stream::derive(self.seed, &format!("{what} of {}", id.0));
+        let disk = Disk::new(databases, stream("disk"), stream("tasks"));
+        self.nodes.push(Node { process: None, incarnation: 0, pause: None, disk, clock: Clock::default() });
         self.network.add_node();
         id
     }
@@ -189,34 +129,36 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.run(node, |process, cx| process.on_start(cx));
     }
 
-    /// Stops a machine at once: its process, its timers and its syncs are gone, and the disk forgets. What
-    /// is on its way to it arrives if it is up again by then. Does nothing where it is down.
-    pub fn crash(&mut self, node: NodeId, loss: Loss) {
+    /// Stops a machine at once: its process, its timers, its syncs and its tasks are gone, and the disk forgets. What
+    /// is on its way to it arrives if it is up again by then; what arrived in a pause is lost. Does nothing where it is
+    /// down.
+    pub fn crash(&mut self, node: NodeId, losses: impl Into<Losses>) {
         let machine = &mut self.nodes[node.0 as usize];
         if machine.process.take().is_none() {
             return;
         }
+        let losses = losses.into();
         machine.incarnation += 1;
         self.begin(node, 6);
-        self.hash.word(loss as u64);
-        self.observer.happening(self.now, node, &Cause::Crash { loss });
+        self.observer.happening(self.now, node, &Cause::Crash { losses: &losses });
         let machine = &mut self.nodes[node.0 as usize];
-        machine.disk.crash(loss);
-        machine.disk.digest_kept(&mut self.hash);
+        machine.disk.crash(&losses);
+        machine.disk.digest_crash(&losses, &mut self.hash);
         let what = Happened { time: self.now, node, process: None, disk: &machine.disk, sent: &[] };
         self.observer.happened(&what);
+        self.end_pause(node);
     }
 
-    /// Tells a process something from outside, now. Returns false where its machine is down.
+    /// Tells a process something from outside, now. Returns false where its machine is down or paused.
     pub fn input(&mut self, node: NodeId, input: P::Input) -> bool {
-        let up = self.is_up(node);
-        if up {
+        let listens = self.is_up(node) && !self.is_paused(node);
+        if listens {
             self.begin(node, 5);
             input.hash(&mut self.hash);
             self.observer.happening(self.now, node, &Cause::Input(&input));
             self.run(node, |process, cx| process.on_input(input, cx));
         }
-        up
+        listens
     }
 
     /// Handles the next event; false where there is none.
@@ -224,6 +166,15 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let Some((time, event)) = self.queue.pop() else { return false };
         debug_assert!(time >= self.now, "time went backwards");
         self.now = time;
+        if self.paused > 0 {
+            self.unless_paused(event);
+        } else {
+            self.handle(event);
+        }
+        true
+    }
+
+    fn handle(&mut self, event: Event<P::Message>) {
         match event {
             Event::Deliver { from, to, message } => self.deliver(from, to, message),
             Event::Route { from, to, message } => self.transmit(from, to, message),
@@ -247,8 +198,23 @@ impl<P: Process, O: Observer<P>> World<P, O> {
                     self.run(node, |process, cx| process.on_synced(db, up_to, cx));
                 }
             }
+            Event::Task { node, incarnation, token } => {
+                if self.lives(node, incarnation) {
+                    self.begin(node, 8);
+                    self.hash.word(token);
+                    self.observer.happening(self.now, node, &Cause::Task { token });
+                    self.run(node, |process, cx| process.on_task(token, cx));
+                }
+            }
+            Event::Arrived(arrived) => {
+                let Arrived { from, node, incarnation, message } = *arrived;
+                if self.lives(node, incarnation) {
+                    self.receive(from, node, message);
+                } else {
+                    self.observer.routed(self.now, from, node, &message, Fate::Undelivered);
+                }
+            }
         }
-        true
     }
 
     /// Handles every event up to and including `time`, which is then the present.
@@ -379,13 +345,13 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     }
 
     /// The messages under way, in no particular order: sender, receiver, message. Those that a filter holds
-    /// are not under way.
+    /// are not under way, nor are those that lie at a paused machine.
     pub fn in_flight(&self) -> impl Iterator<Item = (NodeId, NodeId, &P::Message)> {
         self.queue.iter().filter_map(|event| match event {
             Event::Deliver { from, to, message } | Event::Route { from, to, message } => {
                 Some((*from, *to, message))
             }
-            Event::Timer { .. } | Event::Synced { .. } => None,
+            Event::Timer { .. } | Event::Synced { .. } | Event::Task { .. } | Event::Arrived(_) => None,
         })
     }
 
@@ -410,12 +376,17 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         if self.network.is_cut(from, to) || !self.is_up(to) {
             self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
         } else {
-            self.begin(to, 2);
-            self.hash.word(u64::from(from.0));
-            message.digest(&mut self.hash);
-            self.observer.happening(self.now, to, &Cause::Message { from, message: &message });
-            self.run(to, |process, cx| process.on_message(from, message, cx));
+            self.receive(from, to, message);
         }
+    }
+
+    #[inline]
+    fn receive(&mut self, from: NodeId, to: NodeId, message: P::Message) {
+        self.begin(to, 2);
+        self.hash.word(u64::from(from.0));
+        message.digest(&mut self.hash);
+        self.observer.happening(self.now, to, &Cause::Message { from, message: &message });
+        self.run(to, |process, cx| process.on_message(from, message, cx));
     }
 
     /// Counts an event and folds what every event has into the hash.
@@ -451,86 +422,5 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         };
         self.observer.happened(&what);
         self.take_effects(node);
-    }
-
-    #[inline]
-    fn take_effects(&mut self, node: NodeId) {
-        // Each vector goes back when it is empty, so that no event allocates for it.
-        if !self.effects.timers.is_empty() {
-            let Node { incarnation, clock, .. } = self.nodes[node.0 as usize];
-            let mut timers = std::mem::take(&mut self.effects.timers);
-            for (after, token) in timers.drain(..) {
-                self.push(clock.after(self.now, after), Event::Timer { node, incarnation, token });
-            }
-            self.effects.timers = timers;
-        }
-        if !self.effects.syncs.is_empty() {
-            let mut syncs = std::mem::take(&mut self.effects.syncs);
-            for db in syncs.drain(..) {
-                self.begin_sync(node, db);
-            }
-            self.effects.syncs = syncs;
-        }
-        if !self.effects.sent.is_empty() {
-            let mut sent = std::mem::take(&mut self.effects.sent);
-            for Outgoing { to, message } in sent.drain(..) {
-                self.route(node, to, message);
-            }
-            self.effects.sent = sent;
-        }
-    }
-
-    fn begin_sync(&mut self, node: NodeId, db: DbId) {
-        let machine = &mut self.nodes[node.0 as usize];
-        let incarnation = machine.incarnation;
-        if let Some(latency) = machine.disk.begin_sync(db) {
-            self.push(self.now + latency, Event::Synced { node, incarnation, db });
-        }
-    }
-
-    /// A message leaves its machine: filters first, then the network.
-    #[inline]
-    fn route(&mut self, from: NodeId, to: NodeId, message: P::Message) {
-        if self.network.filters.is_empty() {
-            return self.transmit(from, to, message);
-        }
-        match self.network.filters.pick(from, to, message) {
-            Picked::Pass(message) => self.transmit(from, to, message),
-            Picked::Dropped(message) => self.observer.routed(self.now, from, to, &message, Fate::Dropped),
-            Picked::Held(message) => {
-                if let Some(message) = message {
-                    self.observer.routed(self.now, from, to, message, Fate::Held);
-                }
-            }
-            Picked::Delayed(message, span) => {
-                self.observer.routed(self.now, from, to, &message, Fate::Delayed(span));
-                self.push(self.now + span, Event::Route { from, to, message });
-            }
-            Picked::Copies(message, times) => {
-                for _ in 0..times {
-                    self.transmit(from, to, message.clone());
-                }
-                self.transmit(from, to, message);
-            }
-        }
-    }
-
-    #[inline]
-    fn transmit(&mut self, from: NodeId, to: NodeId, message: P::Message) {
-        let Some(arrival) = self.network.arrival(self.now, from, to) else {
-            self.observer.routed(self.now, from, to, &message, Fate::Lost);
-            return;
-        };
-        self.observer.routed(self.now, from, to, &message, Fate::Arrives(arrival));
-        if let Some(again) = self.network.copy_arrival(self.now, from, to) {
-            self.observer.routed(self.now, from, to, &message, Fate::Arrives(again));
-            self.push(again, Event::Deliver { from, to, message: message.clone() });
-        }
-        self.push(arrival, Event::Deliver { from, to, message });
-    }
-
-    #[inline]
-    fn push(&mut self, time: Time, event: Event<P::Message>) {
-        self.queue.push(time, self.ties.half_bits(), event);
     }
 }

@@ -41,6 +41,7 @@ impl Process for Ticker {
             self.alarms.push((token, cx.now()));
         }
     }
+    fn on_task(&mut self, _: u64, _: &mut Context<'_, Never>) {}
     fn on_synced(&mut self, _: DbId, _: WriteSeq, _: &mut Context<'_, Never>) {}
     fn on_input(&mut self, millis: u64, cx: &mut Context<'_, Never>) {
         cx.set_timer(Duration::millis(millis), millis);

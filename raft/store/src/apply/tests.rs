@@ -24,7 +24,7 @@ impl Replica {
             region_epoch: Some(RegionEpoch { conf_ver: 1, version: 3 }),
             peers: vec![Peer { id: 10, store_id: 1, role: 0 }],
         };
-        let storage = PeerStorage::initial(region);
+        let storage = PeerStorage::initial(10, region);
         Replica { engine: MapEngine::default(), storage, proposals: Proposals::default() }
     }
 
@@ -33,7 +33,7 @@ impl Replica {
     }
 
     fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        apply(&mut self.engine, &mut self.storage, &mut self.proposals, 9, entries)
+        apply(&mut self.engine, &mut self.storage, &mut self.proposals, 9, entries).map(drop)
     }
 
     /// The requests answered so far; those refused with their reasons.

@@ -6,6 +6,7 @@ use raft::eraftpb::HardState;
 use raft_proto::metapb::Peer;
 
 use super::*;
+use crate::engine::Engine;
 use crate::testing::MapEngine;
 
 const FIRST: u64 = RAFT_INIT_LOG_INDEX + 1;
@@ -23,7 +24,7 @@ fn entry(index: u64, term: u64) -> Entry {
 /// Writes the first region as a bootstrap does.
 fn start() -> (MapEngine, PeerStorage) {
     let mut engine = MapEngine::default();
-    let storage = PeerStorage::initial(region());
+    let storage = PeerStorage::initial(10, region());
     let mut batch = WriteBatch::new();
     batch.put_message(&keys::apply_state(2), storage.apply_state());
     engine.write(Db::Kv, batch).unwrap();
@@ -64,7 +65,7 @@ proptest! {
             save(&mut engine, &mut storage, &Ready { entries, must_sync: true, ..Ready::default() });
 
             // What a restart would find.
-            let loaded = PeerStorage::load(&engine, region()).unwrap();
+            let loaded = PeerStorage::load(&engine, 10, region(), false).unwrap();
             prop_assert_eq!(loaded.raft_state(), storage.raft_state());
             let view = StorageView { storage: &loaded, engine: &engine };
             let end = FIRST + model.len() as u64;
@@ -92,12 +93,12 @@ fn a_commit_alone_waits_for_the_next_write() {
     storage.save_ready_state(&Ready { hard_state: hard_state(7), ..Ready::default() }, &mut batch);
     assert!(batch.is_empty());
     assert_eq!(storage.raft_state().hard_state, hard_state(7));
-    let loaded = PeerStorage::load(&engine, region()).unwrap();
+    let loaded = PeerStorage::load(&engine, 10, region(), false).unwrap();
     assert_eq!(loaded.raft_state().hard_state, hard_state(5));
 
     let ready = Ready { entries: vec![entry(8, 6)], must_sync: true, ..Ready::default() };
     save(&mut engine, &mut storage, &ready);
-    let loaded = PeerStorage::load(&engine, region()).unwrap();
+    let loaded = PeerStorage::load(&engine, 10, region(), false).unwrap();
     assert_eq!(loaded.raft_state().hard_state, hard_state(7));
 }
 
@@ -154,14 +155,14 @@ fn databases_that_contradict_each_other_do_not_load() {
         let mut batch = WriteBatch::new();
         batch.put_message(&keys::apply_state(2), storage.apply_state());
         engine.write(Db::Kv, batch).unwrap();
-        PeerStorage::load(&engine, region()).map(|storage| storage.applied_index())
+        PeerStorage::load(&engine, 10, region(), false).map(|storage| storage.applied_index())
     };
     assert_eq!(load(&|_| {}), Ok(5));
     let ahead = load(&|storage| storage.apply_state.applied_index = 6).unwrap_err().to_string();
     assert_eq!(ahead, "region 2: truncated 5 <= applied 6 <= last 5 does not hold");
     assert!(load(&|storage| storage.apply_state.applied_index = 4).is_err());
     let (engine, _) = start();
-    let missing = PeerStorage::load(&engine, region()).unwrap_err();
+    let missing = PeerStorage::load(&engine, 10, region(), false).unwrap_err();
     assert_eq!(missing, StoreError::corrupt(2, "no raft state"));
 }
 

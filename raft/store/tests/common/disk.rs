@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use raftstore::proto::raft_cmdpb::RaftCmdResponse;
-use raftstore::proto::raft_serverpb::RaftMessage;
-use raftstore::{Db, Engine, EngineError, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
+use raftstore::proto::schedulerpb;
+use raftstore::{
+    Background, Db, Engine, EngineError, PlacementClient, Read, Replies, RequestId, Task, TaskId, TaskOutput, Transport,
+    WriteBatch, WriteSeq,
+};
 
 type Pairs = BTreeMap<Vec<u8>, bytes::Bytes>;
 type Ops = Vec<(bytes::Bytes, Option<bytes::Bytes>)>;
@@ -56,8 +60,15 @@ impl Disk {
 pub struct MemEnv {
     pub raft: Disk,
     pub kv: Disk,
-    /// Messages not yet taken away, in order.
+    pub snapshots: Disk,
+    /// Raft messages not yet taken away, in order.
     pub sent: VecDeque<RaftMessage>,
+    /// Pieces of snapshots and what is answered to them, in order, and the store that each is for.
+    pub transfers: VecDeque<(u64, StoreMessage)>,
+    /// What the placement driver was told or asked.
+    pub asked: VecDeque<schedulerpb::Request>,
+    /// Tasks that are done and not handed in yet, in the order in which they began.
+    pub tasks: VecDeque<(TaskId, Result<TaskOutput, EngineError>)>,
     pub replies: BTreeMap<RequestId, RaftCmdResponse>,
     /// Writes to this database fail.
     pub broken: Option<Db>,
@@ -68,6 +79,7 @@ impl MemEnv {
         match db {
             Db::Raft => &self.raft,
             Db::Kv => &self.kv,
+            Db::Snapshots => &self.snapshots,
         }
     }
 
@@ -75,6 +87,7 @@ impl MemEnv {
         match db {
             Db::Raft => &mut self.raft,
             Db::Kv => &mut self.kv,
+            Db::Snapshots => &mut self.snapshots,
         }
     }
 
@@ -87,14 +100,18 @@ impl MemEnv {
     }
 
     /// The machine stops. Each database keeps so many of its unsynced writes.
-    pub fn crash(&mut self, keep_raft: usize, keep_kv: usize) {
+    pub fn crash(&mut self, keep_raft: usize, keep_kv: usize, keep_snapshots: usize) {
         self.raft.crash(keep_raft);
         self.kv.crash(keep_kv);
+        self.snapshots.crash(keep_snapshots);
         self.sent.clear();
+        self.transfers.clear();
+        self.asked.clear();
+        self.tasks.clear();
     }
 }
 
-impl Engine for MemEnv {
+impl Read for MemEnv {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<bytes::Bytes>, EngineError> {
         Ok(self.disk(db).visible.get(key).cloned())
     }
@@ -112,7 +129,9 @@ impl Engine for MemEnv {
         }
         Ok(())
     }
+}
 
+impl Engine for MemEnv {
     fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
         if self.broken == Some(db) {
             return Err(EngineError::Full);
@@ -133,8 +152,27 @@ impl Engine for MemEnv {
 }
 
 impl Transport for MemEnv {
-    fn send(&mut self, message: RaftMessage) {
-        self.sent.push_back(message);
+    fn send(&mut self, store_id: u64, message: StoreMessage) {
+        match message.payload {
+            Some(Payload::Raft(message)) => {
+                assert_eq!(message.to_peer.map(|to| to.store_id), Some(store_id));
+                self.sent.push_back(message);
+            }
+            _ => self.transfers.push_back((store_id, message)),
+        }
+    }
+}
+
+impl PlacementClient for MemEnv {
+    fn ask(&mut self, request: schedulerpb::Request) {
+        self.asked.push_back(request);
+    }
+}
+
+impl Background for MemEnv {
+    fn start(&mut self, id: TaskId, task: Task) {
+        let output = task.run(self).map(|(output, _)| output);
+        self.tasks.push_back((id, output));
     }
 }
 

@@ -16,7 +16,7 @@ use raftstore::proto::raft_cmdpb::{
     AppendRequest, CompareAndSetRequest, DeleteRequest, GetRequest, PutRequest, RaftCmdRequest,
     RaftCmdResponse, RaftRequestHeader, Request, ScanRequest, request::Command, response,
 };
-use raftstore::proto::raft_serverpb::RaftMessage;
+use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
 use raftstore::{Config, Db, RequestId, Store};
 
 pub const REGION: u64 = 1;
@@ -110,7 +110,7 @@ impl Cluster {
     pub fn crash(&mut self, id: u64, keep_raft: usize, keep_kv: usize) {
         let node = self.nodes.get_mut(&id).unwrap();
         node.store = None;
-        node.env.crash(keep_raft, keep_kv);
+        node.env.crash(keep_raft, keep_kv, usize::MAX);
     }
 
     /// Lets `act` use the store `id`, if it runs.
@@ -137,14 +137,28 @@ impl Cluster {
         done
     }
 
+    /// The task that began first ends, if there is one.
+    pub fn finish_task(&mut self, id: u64) -> bool {
+        let mut done = false;
+        self.with(id, |store, env, now| {
+            if let Some((task, output)) = env.tasks.pop_front() {
+                store.on_task_done(env, now, task, output);
+                done = true;
+            }
+        });
+        done
+    }
+
     /// Delivers the messages that one store has sent.
     pub fn deliver_from(&mut self, id: u64) -> bool {
-        let sent: Vec<RaftMessage> = self.nodes.get_mut(&id).unwrap().env.sent.drain(..).collect();
+        let env = &mut self.nodes.get_mut(&id).unwrap().env;
+        let mut sent: Vec<(u64, StoreMessage)> =
+            env.sent.drain(..).map(|message| (message.to_peer.unwrap().store_id, envelope(message))).collect();
+        sent.extend(env.transfers.drain(..));
         let any = !sent.is_empty();
-        for message in sent {
-            let to = message.to_peer.unwrap().store_id;
+        for (to, message) in sent {
             if !self.isolated.contains(&id) && !self.isolated.contains(&to) {
-                self.with(to, |store, env, now| store.on_raft_message(env, now, message));
+                self.with(to, |store, env, now| store.on_message(env, now, message));
             }
         }
         any
@@ -158,6 +172,8 @@ impl Cluster {
             for &id in &ids {
                 any |= self.deliver_from(id);
                 any |= self.finish_sync(id, Db::Kv);
+                any |= self.finish_sync(id, Db::Snapshots);
+                any |= self.finish_task(id);
                 any |= !self.stalled.contains(&id) && self.finish_sync(id, Db::Raft);
             }
             if !any {
@@ -199,7 +215,7 @@ impl Cluster {
     /// The header of a request that the replica on store `id` should accept.
     pub fn header(&self, id: u64) -> RaftRequestHeader {
         let peer = Some(Peer { id: id * 10, store_id: id, role: 0 });
-        RaftRequestHeader { region_id: REGION, peer, region_epoch: self.region().region_epoch, term: 0 }
+        RaftRequestHeader { region_id: REGION, peer, region_epoch: self.region().region_epoch, ..Default::default() }
     }
 
     /// Sends commands to a store.
@@ -277,4 +293,9 @@ pub fn compare_and_set(key: &'static str, expected: Option<&'static str>, value:
         expected,
         value: value.into(),
     })
+}
+
+/// A message as it travels between stores.
+pub fn envelope(message: RaftMessage) -> StoreMessage {
+    StoreMessage { payload: Some(Payload::Raft(message)) }
 }

@@ -41,7 +41,7 @@ impl Invariant for ConfChange {
     }
 
     fn started(&mut self, ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
-        self.same_as_others(ledger, replica, now.applied)
+        if replica.restoring { Ok(()) } else { self.same_as_others(ledger, replica, now.applied) }
     }
 
     #[inline]
@@ -52,8 +52,11 @@ impl Invariant for ConfChange {
         before: &ReplicaState,
         now: &ReplicaState,
     ) -> Verdict {
-        if replica.members_before.is_none()
-            && (now.applied == before.applied || before.applied >= self.newest)
+        // The membership of a snapshot counts once its data is there.
+        if replica.restoring
+            || !replica.restored
+                && replica.members_before.is_none()
+                && (now.applied == before.applied || before.applied >= self.newest)
         {
             return Ok(());
         }

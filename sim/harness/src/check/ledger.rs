@@ -80,8 +80,12 @@ pub(crate) struct Replica {
     pub(crate) members: Members,
     /// Whom it counted when the event began, if the event changed them.
     pub(crate) members_before: Option<Members>,
-    /// Whether a snapshot took its log's place in the event under way.
+    /// Whether a snapshot took its log's place in the event under way, or the effects of one came to their end.
     pub(crate) restored: bool,
+    /// A snapshot took its log's place, and its data and membership are not what the replica shows yet.
+    pub(crate) restoring: bool,
+    /// It was destroyed for good: nothing of it can come back.
+    pub(crate) gone: bool,
     /// How many did since its store booted.
     pub(crate) snapshots: u64,
     /// Its log as it reads it.
@@ -106,6 +110,8 @@ impl Replica {
             members: Members::default(),
             members_before: None,
             restored: false,
+            restoring: false,
+            gone: false,
             snapshots: 0,
             visible: LogTerms::starting_after(0, 0),
             durable_log: LogTerms::starting_after(0, 0),
@@ -125,8 +131,15 @@ impl Replica {
         self.durable = disk.hard;
         self.durable_applied = disk.applied;
         self.restored = false;
+        self.restoring = false;
         self.snapshots = 0;
         self.pending.clear();
+    }
+
+    /// The replica runs no more, and its store cannot tell what is left of it: what was durable stays.
+    pub(crate) fn lose_unsynced(&mut self) {
+        let (hard, log, applied) = (self.durable, self.durable_log.clone(), self.durable_applied);
+        self.reset(OnDisk { hard, log, applied });
     }
 
     /// Whether a log that starts after this entry is another one, and not the present one's rest.
@@ -206,20 +219,25 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn replica(&self, id: u64) -> Option<&Replica> {
-        self.replicas.iter().find(|replica| replica.id == id)
+        Some(&self.replicas[self.find(id).ok()?])
+    }
+
+    fn find(&self, id: u64) -> Result<usize, usize> {
+        self.replicas.binary_search_by_key(&id, |replica| replica.id)
     }
 
     /// Where a replica stands; a new one is added.
     #[inline]
     pub(crate) fn place(&mut self, id: u64) -> usize {
-        match self.replicas.iter().position(|replica| replica.id == id) {
-            Some(place) => place,
-            None => self.add(id),
-        }
+        self.find(id).unwrap_or_else(|_| self.add(id))
     }
 
+    /// Those that are gone for good make room, once nobody that runs counts on their acknowledgements any more.
     #[cold]
     fn add(&mut self, id: u64) -> usize {
+        let running = self.replicas.iter().filter(|replica| replica.state.is_some());
+        let counted: Vec<u64> = running.flat_map(|replica| replica.members.halves().flatten().copied()).collect();
+        self.replicas.retain(|replica| !replica.gone || counted.contains(&replica.id));
         let place = self.replicas.partition_point(|replica| replica.id < id);
         self.replicas.insert(place, Replica::new(id));
         place

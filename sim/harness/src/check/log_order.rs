@@ -2,7 +2,8 @@
 //! fall along it, and none above the replica's own.
 //!
 //! The last index that a replica claims must be the last one that it wrote. Nothing is said of what is
-//! durable: a replica may apply what others have made durable before its own copy is.
+//! durable: a replica may apply what others have made durable before its own copy is. One that is moving a snapshot into
+//! its database has applied what it had applied before, which is less than the snapshot that its log follows.
 
 use super::ledger::{Ledger, Replica};
 use super::{Invariant, LogEntry, ReplicaState, Verdict};
@@ -15,7 +16,8 @@ impl LogOrder {
     fn check(replica: &Replica, now: &ReplicaState) -> Verdict {
         let id = replica.id;
         let ReplicaState { truncated, applied, commit, last, .. } = *now;
-        if !(truncated <= applied && applied <= commit && commit <= last) {
+        let applied_start = truncated <= applied || (replica.restoring && truncated <= commit);
+        if !(applied_start && applied <= commit && commit <= last) {
             return Err(format!(
                 "replica {id} breaks truncated <= applied <= commit <= last: {truncated}, {applied}, {commit}, {last}"
             ));

@@ -11,22 +11,27 @@
 //! it decided to write it.
 //!
 //! # What they do not see
-//! The content of snapshots: a replica is trusted with what stands before the start of its log. Learners, and
-//! what a leader believes of its peers' logs. A disk that forgets what it had synced.
+//! A disk that forgets what it had synced. What a snapshot says of entries before the start of a log: a replica is trusted
+//! with them, and judged by the data that it holds in their place.
 
 mod commit_rule;
 mod conf_change;
+mod data_digest;
 mod election_safety;
+mod holdings;
 mod leader_append_only;
 mod leader_completeness;
 mod ledger;
 mod log_matching;
 mod log_order;
 mod monotone;
+mod progress;
 mod region;
+mod regions;
 pub mod replica;
 mod send_implies_durable;
 mod state_machine_safety;
+mod store;
 mod vote_once;
 
 #[cfg(test)]
@@ -39,11 +44,16 @@ use im::OrdMap;
 use raft_proto::eraftpb::Message;
 use raftsim_kernel::{NodeId, Time};
 
+pub(crate) use data_digest::pair as pair_digest;
+pub use holdings::Noticed;
+use holdings::{Holdings, Of};
 use ledger::{Ledger, Replica};
 use region::{Objection, Off, RegionChecks};
 pub use replica::{HardState, LogEntry, LogTerms, ReplicaState, Role, Voters};
+pub use store::StoreFacts;
 
 use crate::scenario::ast::Check;
+use crate::system::RegionRange;
 
 /// A check that did not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +132,46 @@ pub(crate) trait Invariant: Clone + Default {
         let _ = (ledger, replica, before, now);
         Ok(())
     }
+
+    /// What `leader` believes of the members of its group, itself included, after an event; `now` is its state.
+    fn progress(
+        &mut self,
+        ledger: &Ledger,
+        leader: &Replica,
+        now: &ReplicaState,
+        peers: &[PeerProgress],
+    ) -> Verdict {
+        let _ = (ledger, leader, now, peers);
+        Ok(())
+    }
+
+    /// What `replica` holds for clients after an event.
+    fn data(&mut self, replica: &Replica, data: &DataState<'_>) -> Verdict {
+        let _ = (replica, data);
+        Ok(())
+    }
+}
+
+/// What a leader believes of a member's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerProgress {
+    /// Whose.
+    pub replica: u64,
+    /// The highest index up to which its durable log is known to equal the leader's.
+    pub matched: u64,
+    /// The first index of the next append.
+    pub next: u64,
+}
+
+/// What a replica holds for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataState<'a> {
+    /// The index up to which it has applied its log.
+    pub applied: u64,
+    /// The sum of a hash of every pair in its range.
+    pub digest: u64,
+    /// The range, and its epoch.
+    pub range: RegionRange<'a>,
 }
 
 /// A write that changes a replica's log or promises.
@@ -177,6 +227,7 @@ pub struct Checks {
     /// The region of the last fact, out of the map: the next one mostly is about the same.
     current: Option<(u64, Arc<RegionChecks>)>,
     regions: OrdMap<u64, Arc<RegionChecks>>,
+    stores: Vec<Holdings>,
     violation: Option<Violation>,
     disabled: bool,
     off: Off,
@@ -195,6 +246,12 @@ impl Checks {
     pub fn without(mut self, check: Check) -> Checks {
         self.off.insert(check);
         self
+    }
+
+    /// Whether this check judges.
+    #[must_use]
+    pub fn judges(&self, check: Check) -> bool {
+        !self.disabled && !self.off.contains(check)
     }
 
     /// Whether checks are off.
@@ -219,6 +276,33 @@ impl Checks {
     #[must_use]
     pub fn last_index(&self, region: u64, replica: u64) -> Option<u64> {
         Some(self.region(region)?.ledger.replica(replica)?.visible.last())
+    }
+
+    /// The newest replica of a region that lives on a machine, or lived there when it went down.
+    #[must_use]
+    pub fn replica_on(&self, node: NodeId, region: u64) -> Option<u64> {
+        self.stores.get(node.0 as usize)?.replica(region)
+    }
+
+    /// All such replicas of a machine, as region and replica.
+    pub(crate) fn replicas_on(&self, node: NodeId) -> Vec<Of> {
+        self.stores.get(node.0 as usize).map_or_else(Vec::new, |store| store.replicas().collect())
+    }
+
+    /// The facts of a store at a time.
+    pub fn store(&mut self, time: Time, node: NodeId) -> StoreFacts<'_> {
+        let place = node.0 as usize;
+        if place >= self.stores.len() {
+            self.stores.resize_with(place + 1, Holdings::default);
+        }
+        let holdings = &mut self.stores[place];
+        StoreFacts { holdings, violation: &mut self.violation, off: self.off, time, node }
+    }
+
+    /// The digest of the data that a store holds of a region, if it has not been judged at this applied index.
+    #[inline]
+    pub(crate) fn digest_to_judge(&mut self, node: NodeId, region: u64, applied: u64) -> Option<u64> {
+        self.stores.get_mut(node.0 as usize)?.digest_to_judge(region, applied)
     }
 
     /// The facts of a replica at a time.
@@ -299,9 +383,35 @@ impl Facts<'_> {
         self.judge(|region, place| region.sent(place, message));
     }
 
-    /// Its state after an event, and the voters of the configuration that it has applied, as of `now.applied`.
-    pub fn state(&mut self, now: &ReplicaState, voters: Voters<'_>) {
-        self.judge(|region, place| region.state(place, now, voters));
+    /// Its state after an event, and the voters of the configuration that it has applied, as of `now.applied`. While it
+    /// is `restoring` a snapshot, its log is the snapshot's and the rest of its state not yet.
+    pub fn state(&mut self, now: &ReplicaState, voters: Voters<'_>, restoring: bool) {
+        self.judge(|region, place| region.state(place, now, voters, restoring));
+    }
+
+    /// What it believes of its peers, which it leads. Comes after its state.
+    pub fn progress(&mut self, now: &ReplicaState, peers: &[PeerProgress]) {
+        self.judge(|region, place| region.progress(place, now, peers));
+    }
+
+    /// What it holds for clients. Comes after its state.
+    pub fn data(&mut self, data: &DataState<'_>) {
+        self.judge(|region, place| region.data(place, data));
+    }
+
+    /// It was destroyed, and is judged no more; unless a crash of its store takes that back.
+    pub fn destroyed(&mut self) {
+        self.region.ledger.replicas[self.place].state = None;
+    }
+
+    /// That it was destroyed is durable.
+    pub fn gone(&mut self) {
+        self.region.ledger.replicas[self.place].gone = true;
+    }
+
+    /// Its store is down, and does not say what is left of it.
+    pub fn lost(&mut self) {
+        self.region.ledger.replicas[self.place].lose_unsynced();
     }
 
     /// Its store is down. The disk holds this, and nothing unsynced.

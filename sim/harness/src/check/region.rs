@@ -4,9 +4,9 @@ use raft_proto::eraftpb::Message;
 
 use super::ledger::{Ledger, Members, Pending};
 use super::{
-    DiskWrite, HardState, Invariant, LogEntry, ReplicaState, Voters, commit_rule, conf_change,
-    election_safety, leader_append_only, leader_completeness, log_matching, log_order, monotone,
-    send_implies_durable, state_machine_safety, vote_once,
+    DataState, DiskWrite, HardState, Invariant, LogEntry, PeerProgress, ReplicaState, Voters, commit_rule,
+    conf_change, data_digest, election_safety, leader_append_only, leader_completeness, log_matching, log_order,
+    monotone, progress, send_implies_durable, state_machine_safety, vote_once,
 };
 use crate::scenario::ast::Check;
 
@@ -25,6 +25,8 @@ pub(crate) struct RegionChecks {
     send_implies_durable: send_implies_durable::SendImpliesDurable,
     log_order: log_order::LogOrder,
     conf_change: conf_change::ConfChange,
+    progress: progress::Progress,
+    data_digest: data_digest::DataDigest,
     /// Whose objections are overruled.
     off: Off,
 }
@@ -38,7 +40,7 @@ impl Off {
         self.0 |= 1 << check as u32;
     }
 
-    fn contains(self, check: Check) -> bool {
+    pub(crate) fn contains(self, check: Check) -> bool {
         self.0 & 1 << check as u32 != 0
     }
 }
@@ -72,10 +74,12 @@ macro_rules! ask {
         one!(vote_once);
         one!(send_implies_durable);
         one!(conf_change);
+        one!(progress);
         one!(commit_rule);
         one!(state_machine_safety);
         one!(leader_completeness);
         one!(monotone);
+        one!(data_digest);
         Ok(())
     }};
 }
@@ -146,13 +150,21 @@ impl RegionChecks {
         ask!(self, check => check.sent(replica, message))
     }
 
-    pub(crate) fn state(&mut self, place: usize, now: &ReplicaState, voters: Voters<'_>) -> Objection {
+    pub(crate) fn state(
+        &mut self,
+        place: usize,
+        now: &ReplicaState,
+        voters: Voters<'_>,
+        restoring: bool,
+    ) -> Objection {
         let replica = &mut self.ledger.replicas[place];
         let before = replica.state;
         let same_voters = replica.members.are(voters);
-        if same_voters && before.as_ref() == Some(now) {
+        if same_voters && before.as_ref() == Some(now) && replica.restoring == restoring {
             return Ok(());
         }
+        replica.restored |= replica.restoring && !restoring;
+        replica.restoring = restoring;
         if !same_voters {
             replica.members_before = Some(std::mem::replace(&mut replica.members, Members::from(voters)));
         }
@@ -169,6 +181,16 @@ impl RegionChecks {
             committed.note(&replica.visible, now.commit, now.term);
         }
         Ok(())
+    }
+
+    pub(crate) fn progress(&mut self, place: usize, now: &ReplicaState, peers: &[PeerProgress]) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.progress(&self.ledger, replica, now, peers))
+    }
+
+    pub(crate) fn data(&mut self, place: usize, data: &DataState<'_>) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        ask!(self, check => check.data(replica, data))
     }
 
     fn ask_entry(&mut self, place: usize, entry: LogEntry, now: &ReplicaState) -> Objection {

@@ -6,10 +6,15 @@
 //! [`Run::advance`] does one thing: handle the next event, or execute the next step. Steps take no virtual
 //! time; a step that waits lets events happen until its condition holds.
 
+mod advance;
 mod ending;
+mod equal;
+mod links;
 mod look;
 mod operator;
 mod panics;
+mod regions;
+mod rest;
 mod steps;
 mod targets;
 pub mod verify;
@@ -17,7 +22,7 @@ pub mod verify;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raftsim_kernel::{Duration, FilterId, LinkModel, NodeId, Stream, Time, World};
+use raftsim_kernel::{DiskModel, FilterId, LinkModel, NodeId, Stream, Time, World};
 
 use crate::check::Checks;
 use crate::client::ClientNode;
@@ -25,18 +30,17 @@ use crate::node::{Node, node_of};
 use crate::record::{Detail, Record};
 use crate::report::{Finding, Report, StoreSummary, Verdict};
 use crate::scenario::ast::{
-    self, Action, Check, Condition, Endpoint, Expectation, Heal, Issuer, NetworkConfig, Operate, Operation,
-    Scenario, When,
+    self, Action, Check, Condition, Endpoint, Heal, Issuer, NetworkConfig, Operate, Operation, Scenario,
 };
 use crate::system::bare::BareRaft;
 use crate::system::raftstore::Raftstore;
-use crate::system::{FIRST_REGION, System};
+use crate::system::{FIRST_REGION, Placement, System};
 use crate::watch::Watch;
 
 pub use panics::install_panic_hook;
 
-/// So many events without progress of virtual time are a livelock.
-const LIVELOCK: u64 = 200_000;
+/// The first id that operators give a new replica or region. Greater than those that a cluster starts with.
+const FIRST_ID: u64 = 1_000;
 
 /// How to run.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +66,13 @@ enum Phase {
     Before(Time),
     /// A step lets time pass.
     Sleeping { until: Time },
-    /// A step waits until its condition holds or time is up.
-    Waiting { condition: Condition, deadline: Time },
+    /// A step waits until its condition holds or time is up. `base` is how many records the store had written when the wait
+    /// began, where it is for those.
+    Waiting { condition: Condition, deadline: Time, base: u64 },
     /// A step waits for the scenario's own client.
     Operating { jobs: u64, deadline: Time, then: Option<Operation> },
-    /// A step asks for a membership change, again and again.
-    Changing { again: Time, deadline: Time },
+    /// An operator asks again and again: for a membership change, or for the split at the key of this place in the step.
+    Insisting { place: usize, again: Time, deadline: Time },
     /// The steps are done and the cluster heals.
     Healing { deadline: Time, done: u64 },
     /// There is a verdict.
@@ -106,10 +111,14 @@ pub struct Run<S: System = Raftstore> {
     filters: BTreeMap<String, FilterId>,
     /// Draws "follower" and the like.
     draws: Stream,
-    /// The follower that a step drew.
-    drawn: Option<(usize, u64)>,
+    /// The step that drew followers last, and the one that it drew of each region.
+    drawn: (usize, Vec<(u64, u64)>),
+    /// The next id for what operators create, where no placement driver gives out ids.
+    next_id: u64,
     /// What the watch had counted when the condition was last looked at.
     looked: Option<u64>,
+    /// The region in which a condition on all of them did not hold when it was last looked at: the first to look at.
+    obstacle: Option<u64>,
     /// The last time at which virtual time moved, and the events handled since.
     still: (Time, u64),
 }
@@ -121,16 +130,25 @@ impl<S: System> Run<S> {
         let stores = scenario.cluster.stores;
         let clients = clients_of(&scenario);
         let checks = if options.checks { checks_for(&scenario) } else { Checks::disabled() };
-        let record = options.record.map(|detail| Record::new(detail, stores));
+        let record = options.record.map(|detail| Record::new(detail, stores, clients));
         let nodes = usize::try_from(stores).unwrap_or(usize::MAX);
-        let mut world = World::new(seed, Watch::new(nodes, clients as usize, checks, record));
+        let mut watch = Watch::new(nodes, clients as usize, checks, record);
+        if scenario.steps.iter().any(|step| waits_for_records(&step.action)) {
+            watch.count_records();
+        }
+        let mut world = World::new(seed, watch);
+        let disk = disk_model(&scenario);
         for store in 1..=stores {
             let node = world.add(u8::try_from(S::DATABASES.len()).unwrap_or(u8::MAX));
             debug_assert_eq!(node, node_of(store));
-            world.set_disk_model(node, raftsim_kernel::DiskModel { sync: scenario.disk.sync });
+            world.set_disk_model(node, disk);
         }
         for _ in 0..clients {
             world.add(0);
+        }
+        if S::Placement::new(&scenario).is_some() {
+            let node = world.add(1);
+            world.set_disk_model(node, disk);
         }
         let mut run = Run {
             seed,
@@ -140,8 +158,10 @@ impl<S: System> Run<S> {
             names: BTreeMap::new(),
             filters: BTreeMap::new(),
             draws: Stream::derive(seed, "targets"),
-            drawn: None,
+            drawn: (0, Vec::new()),
+            next_id: FIRST_ID,
             looked: None,
+            obstacle: None,
             still: (Time::ZERO, 0),
             scenario,
         };
@@ -149,9 +169,10 @@ impl<S: System> Run<S> {
         run
     }
 
-    /// Starts every store and client. Part of the run, so that what goes wrong in a first boot is a finding.
+    /// Starts every machine. Part of the run, so that what goes wrong in a first boot is a finding.
     fn boot(&mut self) -> Result<(), Finding> {
         let stores = self.scenario.cluster.stores;
+        self.start_placement();
         for store in 1..=stores {
             self.start_store(store);
         }
@@ -179,223 +200,19 @@ impl<S: System> Run<S> {
         Finished { report, record: self.world.observer_mut().take_record() }
     }
 
-    /// Handles one event or executes one step; false when there is a verdict.
-    pub fn advance(&mut self) -> bool {
-        self.advance_by(1)
-    }
-
-    /// Does so many things, or fewer if there is a verdict; false when there is.
-    fn advance_by(&mut self, things: u64) -> bool {
-        let mut advance = || {
-            for _ in 0..things {
-                if self.verdict().is_some() {
-                    break;
-                }
-                self.advance_unguarded()?;
-            }
-            Ok(())
-        };
-        let result = panics::catch(&mut advance);
-        if let Err(finding) = result.unwrap_or_else(|panic| Err(self.finding(Check::Panic, panic))) {
-            self.conclude(finding);
-        }
-        self.verdict().is_none()
-    }
-
-    fn advance_unguarded(&mut self) -> Result<(), Finding> {
-        match &self.phase {
-            Phase::Booting => self.boot()?,
-            Phase::Before(due) => {
-                let due = *due;
-                if self.event_by(due)? {
-                    self.execute_step()?;
-                }
-            }
-            Phase::Sleeping { until } => {
-                if self.event_by(*until)? {
-                    self.next_step();
-                }
-            }
-            Phase::Waiting { condition, deadline } => {
-                let deadline = *deadline;
-                let watch = self.world.observer();
-                let due = match condition {
-                    Condition::Acked { .. } | Condition::Load => self.is_due_for_a_look(watch.answers()),
-                    // Filters act without a replica changing.
-                    Condition::Acted { .. } => true,
-                    _ => self.is_due_for_a_look(watch.changes()),
-                };
-                if due {
-                    let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
-                    let condition = condition.clone();
-                    // A target that does not exist yet is one more thing to wait for.
-                    if self.holds(&condition).unwrap_or(false) {
-                        self.next_step();
-                        return Ok(());
-                    }
-                }
-                if self.event_by(deadline)? {
-                    let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
-                    let message = self.unmet(condition);
-                    return Err(self.finding(Check::Wait, message));
-                }
-            }
-            Phase::Operating { jobs, deadline, .. } => {
-                let (jobs, deadline) = (*jobs, *deadline);
-                if self.own_client().is_some_and(|client| client.done().0 >= jobs) {
-                    self.check_answer()?;
-                    self.next_step();
-                } else if self.event_by(deadline)? {
-                    return Err(
-                        self.finding(Check::Wait, "the operation was not answered in time".to_owned())
-                    );
-                }
-            }
-            Phase::Changing { again, deadline } => {
-                let (again, deadline) = (*again, *deadline);
-                if self.event_by(again)? {
-                    self.change_members(Some(deadline))?;
-                }
-            }
-            Phase::Healing { deadline, done } => {
-                let (deadline, before) = (*deadline, *done);
-                let watch = self.world.observer();
-                if self.is_due_for_a_look(watch.changes() + watch.answers()) {
-                    if self.unhealed().is_none() {
-                        return self.closing_checks();
-                    }
-                    // The clock is for a cluster that gets nowhere, not for one that has much to do.
-                    let done = self.jobs_done();
-                    if done != before {
-                        let deadline = self.world.now() + recovery_bound(&self.scenario);
-                        self.phase = Phase::Healing { deadline, done };
-                    }
-                }
-                if self.event_by(deadline)? {
-                    let why = self.unhealed().unwrap_or_default();
-                    let message = format!("the cluster did not recover after all faults ended: {why}");
-                    return Err(self.finding(Check::Liveness, message));
-                }
-            }
-            Phase::Over(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Handles the next event if it is due by `time`. Otherwise lets time pass until then and returns true.
-    fn event_by(&mut self, time: Time) -> Result<bool, Finding> {
-        if self.world.next_time().is_none_or(|next| next > time) {
-            self.world.advance_to(time);
-            return Ok(true);
-        }
-        self.world.step();
-        self.all_held()?;
-        self.within_limits()?;
-        Ok(false)
-    }
-
-    /// No check has seen a violation.
-    fn all_held(&self) -> Result<(), Finding> {
-        match self.world.observer().violation() {
-            Some(violation) => Err(Finding::from_violation(violation.clone(), self.line())),
-            None => Ok(()),
-        }
-    }
-
-    fn jobs_done(&self) -> u64 {
-        self.clients().map(|client| client.done().0).sum()
-    }
-
-    fn within_limits(&mut self) -> Result<(), Finding> {
-        let (now, events) = (self.world.now(), self.world.events());
-        if now != self.still.0 {
-            self.still = (now, events);
-        } else if events - self.still.1 > LIVELOCK {
-            let message = format!("{LIVELOCK} events happened while virtual time stood still");
-            return Err(self.finding(Check::Livelock, message));
-        }
-        let limits = &self.scenario.limits;
-        if events > limits.events {
-            return Err(self.finding(Check::Limit, format!("more than {} events", limits.events)));
-        }
-        if now.since(Time::ZERO) > limits.time {
-            return Err(self.finding(Check::Limit, format!("more than {} of virtual time", limits.time)));
-        }
-        Ok(())
-    }
-
-    /// Whether the count of what a condition depends on has moved since it was last looked at.
-    fn is_due_for_a_look(&mut self, count: u64) -> bool {
-        self.looked.replace(count) != Some(count)
-    }
-
-    /// The step is done.
-    fn next_step(&mut self) {
-        self.step += 1;
-        self.schedule();
-    }
-
-    /// Finds out when the next step is due, or begins the ending.
-    fn schedule(&mut self) {
-        self.looked = None;
-        let now = self.world.now();
-        match self.scenario.steps.get(self.step).map(|step| (step.when, &step.action)) {
-            Some((When::Now, Action::Expect(Expectation::Violation { .. }))) | None => self.begin_ending(),
-            Some((When::Now, _)) => self.phase = Phase::Before(now),
-            Some((When::At(time), _)) => self.phase = Phase::Before(time.max(now)),
-            Some((When::After(span), _)) => self.phase = Phase::Before(now + span),
-        }
-    }
-
-    /// Takes a finding for the verdict, unless it is the one that the scenario expects.
-    fn conclude(&mut self, finding: Finding) {
-        let expected = self.expected_violation();
-        let text = format!("{}: {}", finding.check, finding.message);
-        self.note(text);
-        self.phase = Phase::Over(match expected {
-            Some(check) if check == finding.check => Verdict::Clean,
-            _ => Verdict::Finding(finding),
-        });
-    }
-
-    /// The run is over without a finding.
-    fn conclude_clean(&mut self) {
-        let Some(check) = self.expected_violation() else {
-            self.phase = Phase::Over(Verdict::Clean);
-            return;
-        };
-        let message = format!("expected a violation of {check}, and there was none");
-        let finding = self.finding(Check::Expectation, message);
-        self.phase = Phase::Over(Verdict::Finding(finding));
-    }
-
-    fn expected_violation(&self) -> Option<Check> {
-        match self.scenario.steps.last().map(|step| &step.action) {
-            Some(Action::Expect(Expectation::Violation { of })) => Some(*of),
-            _ => None,
-        }
-    }
-
-    fn finding(&self, check: Check, message: String) -> Finding {
-        Finding { check, time: self.world.now(), store: None, region: None, message, line: self.line() }
-    }
-
-    fn line(&self) -> u32 {
-        self.scenario.steps.get(self.step).map_or(0, |step| step.line)
-    }
-
-    fn note(&mut self, text: String) {
-        let now = self.world.now();
-        if let Some(record) = self.world.observer_mut().record_mut() {
-            record.step(now, text);
-        }
-    }
-
     fn start_store(&mut self, store: u64) {
-        self.world.start(node_of(store), Node::store(S::new(&self.scenario, store)));
+        let system = S::new(&self.scenario, store);
+        self.world.start(node_of(store), Node::store(system, self.placement_node()));
     }
 
-    /// Links between stores behave as the file says. Clients' connections deliver at most once and in
+    /// Boots the placement driver, if there is one.
+    fn start_placement(&mut self) {
+        if let (Some(node), Some(driver)) = (self.placement_node(), S::Placement::new(&self.scenario)) {
+            self.world.start(node, Node::placement(driver));
+        }
+    }
+
+    /// Links between stores behave as the file says. Connections of clients and of the placement driver deliver at most once and in
     /// order, as streams do, so nothing on them is doubled or overtakes.
     fn set_network(&mut self, config: &NetworkConfig) {
         let stores = self.scenario.cluster.stores;
@@ -416,6 +233,12 @@ impl<S: System> Run<S> {
 
     fn client_node(&self, client: u64) -> NodeId {
         node_of(self.scenario.cluster.stores + 1 + client)
+    }
+
+    /// The machine of the placement driver: the last one.
+    fn placement_node(&self) -> Option<NodeId> {
+        let node = self.client_node(clients_of(&self.scenario));
+        self.scenario.placement.is_some().then_some(node)
     }
 
     fn own_client(&self) -> Option<&ClientNode<S::Session>> {
@@ -455,23 +278,31 @@ impl<S: System> Run<S> {
     #[must_use]
     pub fn report(&self) -> Report {
         let unfinished = || Verdict::Unknown("the run is not over".to_owned());
+        let verdict = self.verdict().cloned().unwrap_or_else(unfinished);
+        let region = match &verdict {
+            Verdict::Finding(finding) => finding.region.unwrap_or(FIRST_REGION),
+            _ => FIRST_REGION,
+        };
         Report {
             seed: self.seed,
-            verdict: self.verdict().cloned().unwrap_or_else(unfinished),
             time: self.world.now().since(Time::ZERO),
             events: self.world.events(),
             counters: self.world.observer().counters(),
             trace_hash: self.world.trace_hash(),
-            stores: (1..=self.scenario.cluster.stores).map(|store| self.summary(store)).collect(),
+            regions: self.regions().len(),
+            region,
+            stores: (1..=self.scenario.cluster.stores).map(|store| self.summary(store, region)).collect(),
+            verdict,
         }
     }
 
-    fn summary(&self, store: u64) -> StoreSummary {
+    fn summary(&self, store: u64, region: u64) -> StoreSummary {
         let system = self.world.process(node_of(store)).and_then(Node::as_store).map(|node| &node.system);
-        let state = system.and_then(|system| system.replica(FIRST_REGION)).map(|view| view.state);
-        let store_of = |replica| system.and_then(|system| system.store_of(FIRST_REGION, replica));
+        let state = system.and_then(|system| system.replica(region)).map(|view| view.state);
+        let store_of = |replica| system.and_then(|system| system.store_of(region, replica));
         StoreSummary {
             store,
+            up: system.is_some(),
             state,
             vote: state.and_then(|state| store_of(state.vote)),
             failure: system.and_then(S::failure),
@@ -481,6 +312,15 @@ impl<S: System> Run<S> {
 
 fn client_link(model: LinkModel) -> LinkModel {
     LinkModel { duplicate: raftsim_kernel::Ppm::ZERO, reorder: raftsim_kernel::Ppm::ZERO, ..model }
+}
+
+fn disk_model(scenario: &Scenario) -> DiskModel {
+    let ast::DiskConfig { sync, task, throughput } = scenario.disk;
+    DiskModel { sync, task, bytes_per_second: throughput.get() }
+}
+
+fn waits_for_records(action: &Action) -> bool {
+    matches!(action, Action::Wait { condition: Condition::Wrote { .. }, .. })
 }
 
 /// All checks, but for what the scenario does without.
@@ -500,7 +340,7 @@ fn highest_client(action: &Action) -> u64 {
     let named = |ends: &[Endpoint]| {
         let clients = ends.iter().map(|end| match end {
             Endpoint::Client(client) => u64::from(*client),
-            Endpoint::Stores(_) | Endpoint::Clients => 0,
+            Endpoint::Stores(_) | Endpoint::Clients | Endpoint::Placement => 0,
         });
         clients.max().unwrap_or(0)
     };
@@ -517,12 +357,4 @@ fn highest_client(action: &Action) -> u64 {
         Action::Filter(filter) => both(&filter.from, &filter.to),
         _ => 0,
     }
-}
-
-/// How long the cluster may take to recover once all faults have ended: 40 election timeouts at their
-/// longest, since a round in which votes split is followed by another one and each succeeds more often
-/// than not, and ten rounds of every client's patience.
-fn recovery_bound(scenario: &Scenario) -> Duration {
-    let election = scenario.raft.tick * u64::from(scenario.raft.election_ticks) * 2;
-    election * 40 + crate::client::patience(&scenario.client) * 10
 }

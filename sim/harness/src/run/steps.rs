@@ -1,19 +1,17 @@
 //! Executing steps.
 
 use bytes::Bytes;
-use raftsim_kernel::{Filter as KernelFilter, FilterAction, FilterId, LinkModel, Loss, NodeId};
+use raftsim_kernel::{DbId, Loss, Losses};
 
-use super::{Phase, Run, client_link};
+use super::{Phase, Run};
 use crate::client::{ClientInput, Job};
 use crate::history::{Outcome, Request};
-use crate::message::{REQUEST_BIT, kind_bits};
 use crate::node::{NodeInput, node_of};
 use crate::report::Finding;
 use crate::scenario::ast::{
-    Action, Answer, Check, Effect, Endpoint, Filter, FilterRef, Heal, Issuer, Load, Losing, NetworkChange,
-    Operate, Operation, ScanRange, Step, Target,
+    self, Action, Answer, Check, Issuer, Load, Losing, Lost, Operate, Operation, ScanRange, Step,
 };
-use crate::system::{Operator, System};
+use crate::system::{FIRST_REGION, Operator, System};
 
 impl<S: System> Run<S> {
     /// Executes the step that is due.
@@ -32,58 +30,54 @@ impl<S: System> Run<S> {
             }
             Action::Wait { condition, within } => {
                 self.looked = None;
-                self.phase =
-                    Phase::Waiting { condition: condition.clone(), deadline: self.world.now() + *within };
+                self.obstacle = None;
+                let (base, condition) = (self.written_so_far(condition)?, condition.clone());
+                self.phase = Phase::Waiting { condition, deadline: self.world.now() + *within, base };
                 return Ok(());
             }
             Action::Operate(operate) => return self.operate(operate),
+            Action::Change { .. } | Action::Split { .. } => return self.insist(0, None),
             Action::Load(load) => self.start_load(load),
-            Action::Crash { targets, losing, name } => {
-                let stores = self.stores(targets)?;
-                self.bind(name.as_ref(), &stores);
-                stores.iter().for_each(|store| self.world.crash(node_of(*store), loss(*losing)));
-            }
-            Action::Restart { targets } => {
-                for store in self.stores(targets)? {
-                    self.world.crash(node_of(store), Loss::Nothing);
-                    self.start_store(store);
-                }
-            }
+            Action::Crash { .. }
+            | Action::Restart { .. }
+            | Action::CrashPlacement
+            | Action::RestartPlacement
+            | Action::Pause { .. }
+            | Action::Resume { .. }
+            | Action::Clock { .. } => self.disturb(&step.action)?,
             Action::Partition { groups, name } => self.partition(groups, name.as_ref())?,
             Action::Isolate { targets, clients, name } => self.isolate(targets, *clients, name.as_ref())?,
+            Action::IsolatePlacement => self.isolate_placement(),
             Action::Cut { from, to } => self.set_cut(from, to, true)?,
             Action::Heal(heal) => self.heal(heal)?,
             Action::Network(change) => self.change_network(change)?,
             Action::Filter(filter) => self.add_filter(filter)?,
             Action::Release(which) | Action::Clear(which) => self.remove_filter(which),
-            Action::Campaign { target, name } => {
-                let store = self.store(target)?;
+            Action::Campaign { of, target, name } => {
+                let region = self.region(of.as_deref());
+                let store = self.store(region, target)?;
                 self.bind(name.as_ref(), &[store]);
-                self.command(store, Operator::Campaign)?;
+                self.command(region, store, Operator::Campaign)?;
             }
-            Action::Transfer { target, via, name } => {
-                let store = self.store(target)?;
+            Action::Transfer { of, target, via, name } => {
+                let region = self.region(of.as_deref());
+                let store = self.store(region, target)?;
                 self.bind(name.as_ref(), &[store]);
-                self.transfer(store, via.as_ref())?;
+                self.transfer(region, store, via.as_ref())?;
             }
-            Action::Change { .. } => return self.change_members(None),
             Action::ForgetLeader { targets } => self.forget_leader(targets)?,
             Action::RequestSnapshot { target } => {
-                let store = self.store(target)?;
-                self.command(store, Operator::RequestSnapshot)?;
+                let store = self.store(FIRST_REGION, target)?;
+                self.command(FIRST_REGION, store, Operator::RequestSnapshot)?;
             }
-            Action::Compact { targets } => {
-                for store in self.stores(targets)? {
-                    self.command(store, Operator::Compact)?;
-                }
-            }
-            Action::Clock { targets, drift } => {
-                for store in self.stores(targets)? {
-                    self.world.set_drift(node_of(store), *drift);
+            Action::Compact { of, targets } => {
+                let region = self.region(of.as_deref());
+                for store in self.stores(region, targets)? {
+                    self.command(region, store, Operator::Compact)?;
                 }
             }
             Action::Name { target, name } => {
-                let store = self.store(target)?;
+                let store = self.store(FIRST_REGION, target)?;
                 self.bind(Some(name), &[store]);
             }
             Action::Expect(expectation) => self.expect(expectation)?,
@@ -94,7 +88,53 @@ impl<S: System> Run<S> {
         Ok(())
     }
 
-    fn bind(&mut self, name: Option<&String>, stores: &[u64]) {
+    /// What happens to machines.
+    fn disturb(&mut self, action: &Action) -> Result<(), Finding> {
+        match action {
+            Action::Crash { targets, losing, name } => {
+                let stores = self.stores(FIRST_REGION, targets)?;
+                self.bind(name.as_ref(), &stores);
+                let losses = losses::<S>(losing);
+                stores.iter().for_each(|store| self.world.crash(node_of(*store), losses.clone()));
+            }
+            Action::Restart { targets } => {
+                for store in self.stores(FIRST_REGION, targets)? {
+                    self.world.crash(node_of(store), Loss::Nothing);
+                    self.start_store(store);
+                }
+            }
+            Action::CrashPlacement => {
+                if let Some(node) = self.placement_node() {
+                    self.world.crash(node, Loss::Unsynced);
+                }
+            }
+            Action::RestartPlacement => {
+                if let Some(node) = self.placement_node() {
+                    self.world.crash(node, Loss::Nothing);
+                    self.start_placement();
+                }
+            }
+            Action::Pause { targets, name } => {
+                let stores = self.stores(FIRST_REGION, targets)?;
+                self.bind(name.as_ref(), &stores);
+                stores.iter().for_each(|store| self.world.pause(node_of(*store)));
+            }
+            Action::Resume { targets } => {
+                for store in self.stores(FIRST_REGION, targets)? {
+                    self.world.resume(node_of(store));
+                }
+            }
+            Action::Clock { targets, drift } => {
+                for store in self.stores(FIRST_REGION, targets)? {
+                    self.world.set_drift(node_of(store), *drift);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn bind(&mut self, name: Option<&String>, stores: &[u64]) {
         if let (Some(name), [store, ..]) = (name, stores) {
             self.names.insert(name.clone(), *store);
             self.note(format!("{name} is store {store}"));
@@ -102,7 +142,7 @@ impl<S: System> Run<S> {
     }
 
     fn operate(&mut self, operate: &Operate) -> Result<(), Finding> {
-        let via = operate.via.as_ref().map(|target| self.store(target)).transpose()?;
+        let via = operate.via.as_ref().map(|target| self.store(FIRST_REGION, target)).transpose()?;
         let requests = requests(&operate.operation);
         let (client, within) = match operate.issuer {
             Issuer::Scenario { within } => (0, Some(within)),
@@ -153,157 +193,18 @@ impl<S: System> Run<S> {
             self.world.input(node, NodeInput::Client(ClientInput::StartLoad(load.clone())));
         }
     }
-
-    fn partition(&mut self, groups: &[Vec<Endpoint>], name: Option<&String>) -> Result<(), Finding> {
-        let groups = self.groups(groups)?;
-        let stores = self.scenario.cluster.stores;
-        let unnamed: Vec<NodeId> = (1..=stores)
-            .map(node_of)
-            .filter(|store| !groups.iter().any(|group| group.contains(store)))
-            .collect();
-        let all: Vec<&[NodeId]> = groups.iter().map(Vec::as_slice).chain([unnamed.as_slice()]).collect();
-        // A partition says who reaches whom, whatever was cut before; a client that no group names reaches
-        // everybody.
-        self.world.network_mut().mend_all();
-        self.world.network_mut().partition(&all);
-        let named: Vec<u64> = groups.iter().flatten().map(|node| u64::from(node.0) + 1).collect();
-        self.bind(name, &named);
-        Ok(())
-    }
-
-    fn isolate(&mut self, targets: &[Target], clients: bool, name: Option<&String>) -> Result<(), Finding> {
-        let isolated = self.stores(targets)?;
-        self.bind(name, &isolated);
-        let stores = self.scenario.cluster.stores;
-        for node in self.nodes(None)? {
-            if u64::from(node.0) >= stores && !clients {
-                continue;
-            }
-            for store in isolated.iter().map(|store| node_of(*store)).filter(|store| *store != node) {
-                self.world.network_mut().set_cut(node, store, true);
-                self.world.network_mut().set_cut(store, node, true);
-            }
-        }
-        Ok(())
-    }
-
-    fn set_cut(&mut self, from: &[Endpoint], to: &[Endpoint], cut: bool) -> Result<(), Finding> {
-        let (from, to) = self.ends(Some(from), Some(to))?;
-        for from in from {
-            for to in to.iter().filter(|to| **to != from) {
-                self.world.network_mut().set_cut(from, *to, cut);
-            }
-        }
-        Ok(())
-    }
-
-    /// Both ends of a step with `from` and `to`; "others" at one end are the stores that the other end does
-    /// not name.
-    fn ends(
-        &mut self,
-        from: Option<&[Endpoint]>,
-        to: Option<&[Endpoint]>,
-    ) -> Result<(Vec<NodeId>, Vec<NodeId>), Finding> {
-        let is_others = |end: &&Endpoint| **end == Endpoint::Stores(Target::Others);
-        // Without "others", which is resolved against the other end.
-        let mut known = |ends: Option<&[Endpoint]>| {
-            let known: Option<Vec<Endpoint>> =
-                ends.map(|ends| ends.iter().filter(|end| !is_others(end)).cloned().collect());
-            self.nodes(known.as_deref())
-        };
-        let (mut senders, mut receivers) = (known(from)?, known(to)?);
-        let stores = (1..=self.scenario.cluster.stores).map(node_of);
-        let has_others =
-            |ends: Option<&[Endpoint]>| ends.is_some_and(|ends| ends.iter().any(|end| is_others(&end)));
-        match (has_others(from), has_others(to)) {
-            (true, _) => senders.extend(stores.filter(|store| !receivers.contains(store))),
-            (_, true) => receivers.extend(stores.filter(|store| !senders.contains(store))),
-            _ => {}
-        }
-        Ok((senders, receivers))
-    }
-
-    fn heal(&mut self, heal: &Heal) -> Result<(), Finding> {
-        match heal {
-            Heal::All => self.world.network_mut().mend_all(),
-            Heal::Of(endpoints) => {
-                let healed = self.nodes(Some(endpoints))?;
-                for node in self.nodes(None)? {
-                    for end in &healed {
-                        self.world.network_mut().set_cut(node, *end, false);
-                        self.world.network_mut().set_cut(*end, node, false);
-                    }
-                }
-            }
-            Heal::Between { from, to } => self.set_cut(from, to, false)?,
-        }
-        Ok(())
-    }
-
-    fn change_network(&mut self, change: &NetworkChange) -> Result<(), Finding> {
-        let (from, to) = self.ends(change.from.as_deref(), change.to.as_deref())?;
-        let stores = self.scenario.cluster.stores;
-        for from in from {
-            for to in to.iter().filter(|to| **to != from) {
-                let old = self.world.network().model(from, *to);
-                let model = LinkModel {
-                    latency: change.latency.unwrap_or(old.latency),
-                    loss: change.loss.unwrap_or(old.loss),
-                    duplicate: change.duplicate.unwrap_or(old.duplicate),
-                    reorder: change.reorder.unwrap_or(old.reorder),
-                };
-                let between_stores = u64::from(from.0.max(to.0)) < stores;
-                let model = if between_stores { model } else { client_link(model) };
-                self.world.network_mut().set_model(from, *to, model);
-            }
-        }
-        Ok(())
-    }
-
-    fn add_filter(&mut self, filter: &Filter) -> Result<(), Finding> {
-        let (from, to) = self.ends(filter.from.as_deref(), filter.to.as_deref())?;
-        let kinds = filter.messages.iter().fold(0, |bits, kind| bits | kind_bits(*kind));
-        let (action, kinds) = match filter.effect {
-            Effect::Drop => (FilterAction::Drop, kinds),
-            Effect::Delay { by } => (FilterAction::Delay(by), kinds),
-            Effect::Hold => (FilterAction::Hold, kinds),
-            Effect::Duplicate { times } => (FilterAction::Duplicate(times), kinds & !REQUEST_BIT),
-        };
-        // To the kernel an empty list is any machine; here it is none.
-        let kinds = if from.is_empty() || to.is_empty() { 0 } else { kinds };
-        let id = self.world.add_filter(KernelFilter {
-            action,
-            kinds,
-            from,
-            to,
-            skip: filter.skip,
-            count: filter.count,
-        });
-        if let Some(name) = &filter.name {
-            self.filters.insert(name.clone(), id);
-        }
-        Ok(())
-    }
-
-    fn remove_filter(&mut self, which: &FilterRef) {
-        let id: Option<FilterId> = match which {
-            FilterRef::All => None,
-            // The parser has seen to it that the name is known.
-            FilterRef::Named(name) => match self.filters.get(name) {
-                Some(id) => Some(*id),
-                None => return,
-            },
-        };
-        self.world.remove_filter(id);
-    }
 }
 
-fn loss(losing: Losing) -> Loss {
-    match losing {
-        Losing::Random => Loss::Random,
-        Losing::Unsynced => Loss::Unsynced,
-        Losing::Nothing => Loss::Nothing,
-    }
+/// What a crash takes, by the numbers of a system's databases.
+fn losses<S: System>(losing: &ast::Losses) -> Losses {
+    let loss = |database| match losing.of(database) {
+        Lost::Word(Losing::Random) => Loss::Random,
+        Lost::Word(Losing::Unsynced) => Loss::Unsynced,
+        Lost::Word(Losing::Nothing) => Loss::Nothing,
+        Lost::Newest(count) => Loss::Newest(count),
+    };
+    let databases = (0..).map(DbId).zip(S::DATABASES);
+    databases.fold(Losses::default(), |losses, (db, name)| losses.with(db, loss(name)))
 }
 
 fn requests(operation: &Operation) -> Vec<Request> {

@@ -59,7 +59,7 @@ fn last_moment(record: &Record) -> String {
     let lines = record.lines();
     let now = lines.back().map(|line| line.time);
     let first = lines.iter().position(|line| Some(line.time) == now).unwrap_or(0);
-    lines.iter().skip(first).map(transcript::sentence).collect::<Vec<_>>().join("; ")
+    lines.iter().skip(first).map(|line| transcript::sentence(record, line)).collect::<Vec<_>>().join("; ")
 }
 
 /// How many lines of its record a run keeps: the most that are shown of the event that differs.

@@ -1,6 +1,6 @@
 //! What no field of the configuration can see by itself: how they fit each other, and the cluster.
 
-use super::ast::{ClusterConfig, RaftConfig, ReadIndexMode};
+use super::ast::{ClusterConfig, PlacementConfig, PlacementMode, RaftConfig, RaftstoreConfig, ReadIndexMode};
 use super::config::Section;
 use super::diagnostic::Diagnostic;
 use super::grammar::Shape;
@@ -99,5 +99,42 @@ fn lease(reader: &mut Reader, file: &DeTable<'_>, raft: &RaftConfig) {
         let help = format!("election-ticks must be at least lease-margin + {}", RaftConfig::LEASE_OVERHEAD);
         let message = "no time is left for a lease";
         reader.report(Diagnostic::new(node.span(), message, label).help(help));
+    }
+}
+
+/// The knobs of the store: what is split off is smaller than what is split.
+pub(super) fn raftstore(reader: &mut Reader, file: &DeTable<'_>, raftstore: &RaftstoreConfig) {
+    let (split, most) = (raftstore.region_split_size, raftstore.region_max_size);
+    let keys = ["region-split-size", "region-max-size"];
+    let either = keys.iter().find_map(|key| given::<RaftstoreConfig>(file, key));
+    if let (true, Some(node)) = (split >= most, either) {
+        let label = format!("region-split-size is {split}, region-max-size is {most}");
+        let message = "`region-split-size` must be less than `region-max-size`";
+        reader.report(Diagnostic::new(node.span(), message, label));
+    }
+}
+
+/// The placement driver: no more replicas than there are stores for them, and churn where there is any.
+pub(super) fn placement(reader: &mut Reader, file: &DeTable<'_>, placement: &PlacementConfig) {
+    let wanted = placement.replicas;
+    if let (Some(stores), Some(node)) = (reader.stores, given::<PlacementConfig>(file, "replicas"))
+        && wanted > stores
+    {
+        let message = format!("there are no {wanted} stores for {wanted} replicas");
+        let label = match stores {
+            1 => "the cluster has one store".to_owned(),
+            _ => format!("the cluster has {stores} stores"),
+        };
+        reader.report(Diagnostic::new(node.span(), message, label));
+    }
+    if let (true, Some(node)) =
+        (placement.mode != PlacementMode::Churn, given::<PlacementConfig>(file, "churn"))
+    {
+        let message = "`churn` needs `mode = \"churn\"`";
+        let label = match given::<PlacementConfig>(file, "mode") {
+            Some(_) => format!("mode is \"{}\"", placement.mode),
+            None => format!("mode is \"{}\", as by default", placement.mode),
+        };
+        reader.report(Diagnostic::new(node.span(), message, label));
     }
 }

@@ -1,10 +1,10 @@
 //! Reading what steps look at: the conditions of `wait`, the expectations of `expect`.
 
-use super::ast::{Action, Compares, Condition, Expectation, Gauge, Keyword, Leader, Members, Target};
+use super::ast::{Action, Compares, Condition, Expectation, Gauge, Keyword, Leader, Members, Region, Target};
 use super::grammar::Shape;
 use super::reader::{Place, Read, Reader, Reported};
 use super::steps::StepReader;
-use super::values::key;
+use super::values::{border, key};
 
 impl<'t, 's> StepReader<'_, 't, 's> {
     pub(super) fn wait(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -14,14 +14,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let within = self.within();
         let condition = match word {
             "leader" => Condition::Leader(self.leader()?),
-            "no-leader" => Condition::NoLeader,
+            "no-leader" => Condition::NoLeader { of: self.of()? },
             "acked" => Condition::Acked { client: self.optional("client", Reader::small_count)? },
             "load" => Condition::Load,
             "applied" => Condition::Applied,
             "replicas-equal" => Condition::ReplicasEqual,
             "role" => {
                 let (on, is) = (self.required("on", Reader::looked_at), self.required("is", Reader::word));
-                Condition::Role { on: on?, is: is? }
+                Condition::Role { of: self.of()?, on: on?, is: is? }
             }
             "dropped" => {
                 let filter = self.required("filter", Reader::filter);
@@ -29,17 +29,27 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 Condition::Acted { filter: filter?, count: count? }
             }
             "members" => Condition::Members(self.members()?),
-            "log-truncated" => Condition::LogTruncated { past: self.required("past", Reader::store)? },
+            "log-truncated" => {
+                let past = self.required("past", Reader::store);
+                Condition::LogTruncated { of: self.of()?, past: past? }
+            }
             "snapshot-applied" => {
                 let on = self.required("on", Reader::looked_at);
                 let count = self.optional("count", Reader::count);
-                Condition::SnapshotApplied { on: on?, count: count?.unwrap_or(1) }
+                Condition::SnapshotApplied { of: self.of()?, on: on?, count: count?.unwrap_or(1) }
             }
+            "regions" => Condition::Regions { compares: self.compares()? },
+            "region" => Condition::Region(self.region()?),
+            "replica" | "no-replica" => {
+                let on = self.required("on", Reader::looked_at);
+                Condition::Replica { of: self.of()?, on: on?, present: word == "replica" }
+            }
+            "wrote" => self.wrote()?,
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
                 let on = self.looked_at("on");
                 let value = self.required("reaches", Reader::count);
-                Condition::Reaches { gauge, on: on?, value: value? }
+                Condition::Reaches { gauge, of: self.of()?, on: on?, value: value? }
             }
         };
         Ok(Action::Wait { condition, within: within? })
@@ -47,14 +57,26 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn leader(&mut self) -> Read<Leader> {
         let (on, not) = (self.looked_at("on"), self.looked_at("not"));
-        Ok(Leader { on: on?, not: not? })
+        Ok(Leader { of: self.of()?, on: on?, not: not? })
+    }
+
+    fn wrote(&mut self) -> Read<Condition> {
+        let (of, on) = (self.of(), self.required("on", Reader::store));
+        let (what, count) = (self.required("what", Reader::word), self.optional("count", Reader::count));
+        let durable = self.optional("durable", Reader::flag)?.is_some();
+        Ok(Condition::Wrote { of: of?, on: on?, what: what?, count: count?.unwrap_or(1), durable })
+    }
+
+    /// The key of the region that is meant.
+    pub(super) fn of(&mut self) -> Read<Option<String>> {
+        self.optional("of", key)
     }
 
     pub(super) fn expect(&mut self, value: Place<'t, 's>) -> Read<Expectation> {
         let word = self.reader.text(value)?;
         Ok(match word {
             "leader" => Expectation::Leader(self.leader()?),
-            "no-leader" => Expectation::NoLeader,
+            "no-leader" => Expectation::NoLeader { of: self.of()? },
             "replicas-equal" => Expectation::ReplicasEqual,
             "acked" => Expectation::Acked { client: self.optional("client", Reader::small_count)? },
             "unacked" => Expectation::Unacked { client: self.optional("client", Reader::small_count)? },
@@ -64,14 +86,20 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             }
             "role" => {
                 let (on, is) = (self.required("on", Reader::looked_at), self.required("is", Reader::word));
-                Expectation::Role { on: on?, is: is? }
+                Expectation::Role { of: self.of()?, on: on?, is: is? }
             }
             "members" => Expectation::Members(self.members()?),
+            "regions" => Expectation::Regions { compares: self.compares()? },
+            "region" => Expectation::Region(self.region()?),
+            "replica" | "no-replica" => {
+                let on = self.required("on", Reader::looked_at);
+                Expectation::Replica { of: self.of()?, on: on?, present: word == "replica" }
+            }
             "violation" => Expectation::Violation { of: self.required("of", Reader::word)? },
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
                 let (on, compares) = (self.looked_at("on"), self.compares());
-                Expectation::Gauge { gauge, on: on?, compares: compares? }
+                Expectation::Gauge { gauge, of: self.of()?, on: on?, compares: compares? }
             }
         })
     }
@@ -92,6 +120,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let (on, voters) = (self.looked_at("on"), self.optional("voters", Reader::any_targets));
         let learners = self.optional("learners", Reader::any_targets);
         let joint = self.optional("joint", Reader::flag);
-        Ok(Members { on: on?, voters: voters?, learners: learners?, joint: joint? })
+        Ok(Members { of: self.of()?, on: on?, voters: voters?, learners: learners?, joint: joint? })
+    }
+
+    fn region(&mut self) -> Read<Region> {
+        let (of, on) = (self.of(), self.looked_at("on"));
+        let conf_ver = self.optional("conf-ver", Reader::count);
+        let version = self.optional("version", Reader::count);
+        let (start, end) = (self.optional("start", border), self.optional("end", border));
+        Ok(Region { of: of?, on: on?, conf_ver: conf_ver?, version: version?, start: start?, end: end? })
     }
 }

@@ -21,17 +21,19 @@
 //!
 //! **The top.** `about` (the story in a sentence) and `steps` are required. The rest has defaults: `seed = 0`,
 //! `ending = "heal"` (afterwards faults end and the cluster must converge; `"none"`: stop there),
-//! `system = "raftstore"`, `cluster = { stores }`, `raft = { tick, election-ticks, heartbeat-ticks, max-inflight,
-//! max-message-size, max-inflight-size, max-committed-size, max-uncommitted-size, pre-vote, check-quorum,
-//! step-down-on-removal, priorities }`, `raftstore = { kv-sync-interval }`,
-//! `network = { latency, loss, duplicate, reorder }`, `disk = { sync }`, `client = { timeout, backoff }`,
-//! `limits = { events, time }`. The defaults stand in [`ast`].
+//! `system = "raftstore"`, `cluster = { stores, voters, learners }` (the members at the start; stores that are neither
+//! start empty, and learn of the group by a snapshot once they are added), `raft = { tick, election-ticks,
+//! heartbeat-ticks, max-inflight, max-message-size, max-inflight-size, max-committed-size, max-uncommitted-size,
+//! pre-vote, check-quorum, step-down-on-removal, priorities, read-index, lease-margin }`,
+//! `network = { latency, loss, duplicate, reorder }`, `disk = { sync, task, throughput }` (how long a sync takes, and
+//! background work such as making a snapshot), `client = { timeout, backoff }`, `limits = { events, time }`. The
+//! defaults stand in [`ast`].
 //!
 //! **Systems.** `system` says what the stores run: `"raftstore"`, the multi-Raft store, or `"raft"`, bare Raft nodes
-//! with a small state machine, which can do more to their one group. Only they know the steps, conditions and
-//! expectations marked *raft* below, `cluster = { voters, learners }` (the members at the start; stores that are
-//! neither start empty and learn of the group by a snapshot once they are added), `raft = { read-index, lease-margin,
-//! apply-unpersisted, validate-conf-changes }` and `bare = { reads, log-limit }`. This one replaces a store:
+//! with a small state machine and one group. What only one of them has is marked *store* or *raft* below. Of the tables,
+//! *store* has `raftstore = { kv-sync-interval, reads, log-gc-*, split-check-interval, region-*, snapshot-*,
+//! max-snapshots-*, leader-missing }` and `placement`; *raft* has `raft = { apply-unpersisted, validate-conf-changes }`
+//! and `bare = { reads, log-limit }`. This one replaces a store:
 //!
 //! ```toml
 //! about   = "A new store takes the place of an old one while clients write."
@@ -56,14 +58,47 @@
 //! ]
 //! ```
 //!
+//! **Regions** (*store*). A region is named by a key that it holds now, by the highest epoch that a running store knows:
+//! steps, conditions and expectations that concern one region take `of = KEY`, and without it mean the first region.
+//! `placement = { mode, replicas, interval, store-heartbeat, region-heartbeat, churn }` adds a placement driver, a machine
+//! of its own: its mode is `"balance"`, `"manual"` (it does what steps order) or `"churn"` (it moves and splits regions at
+//! random). Without it regions change by steps only. Here one half of the keys moves to a store of its own:
+//!
+//! ```toml
+//! about     = "A region splits, and its right half moves away while the driver restarts."
+//! cluster   = { stores = 4, voters = [1, 2, 3] }
+//! raftstore = { reads = "index", log-gc-interval = "1s", snapshot-chunk-size = "1KiB" }
+//! placement = { mode = "manual" }
+//!
+//! steps = [
+//!   { put = "k1..k9", value = "v" },
+//!   { split = "k5" },
+//!   { expect = "regions", is = 2 },
+//!   { crash = 4, losing = { raft = "unsynced", kv = 2 } },
+//!   { change = { add = 4, remove = "follower of k7" }, of = "k7" },
+//!   { crash = "placement" },
+//!   { restart = ["leader of k7", 4] },
+//!   { wait = "leader", of = "k7" },
+//!   { restart = "placement" },
+//!   { wait = "wrote", on = 4, of = "k7", what = "snapshot-record", durable = true },
+//!   { pause = 4 },
+//!   { wait = "500ms" },
+//!   { resume = 4 },
+//!   { wait = "replica", on = 4, of = "k7" },
+//!   { expect = "region", of = "k7", start = "k5", end = "" },
+//!   { expect = "no-replica", on = 4, of = "k1" },
+//! ]
+//! ```
+//!
 //! **Values.** Durations `"1.2s"`, `"250ms"`; latencies `"5ms"`, `"1ms..10ms"` (uniform) or `"1ms + exp 4ms"` (a
 //! minimum plus an exponential rest); shares `"0.5%"`, `"100ppm"`; drifts of clocks `"5%"`, `"-300ppm"`; sizes
-//! `"64KiB"`, in `raft` also `"unbounded"`. Keys `"k"`, or `"k1..k50"` where several can be.
+//! `"64KiB"`, as bounds also `"unbounded"`. Keys `"k"`, or `"k1..k50"` where several can be.
 //!
 //! **Targets** name stores: a number from 1, `"leader"`, `"follower"` (one running store but the leader, drawn by the
-//! run), `"followers"` (every member of the group but the leader, learners and stopped stores too), `"all"`, `"others"` (all that the step does not name otherwise),
-//! `"leader of KEY"`, or a name that a step before gave by `as`. Where several can stand, an array does too. Ends of
-//! links, `from` and `to`, can also be `"client 1"` and `"clients"`; there `"others"` are the stores that the other
+//! run), `"followers"` (every member of the group but the leader, learners and stopped stores too), all three of the
+//! step's region, or with ` of KEY` behind them of another one; `"all"`, `"others"` (all that the step does not name
+//! otherwise), or a name that a step before gave by `as`. Where several can stand, an array does too. Ends of
+//! links, `from` and `to`, can also be `"client 1"`, `"clients"` and `"placement"`; there `"others"` are the stores that the other
 //! end does not name, so that end must name some, and not all.
 //!
 //! **Steps** run in order, each a table with one verb. `at = "1.2s"` pins a step to a virtual time (one that has
@@ -78,22 +113,25 @@
 //! | `cas = KEY` | `from`, `to`, `succeeds` | compare and set |
 //! | `scan = "a..z"` | `limit` | an ordered read; `"all"` for everything |
 //! | `load = "10s"` | `clients`, `keys`, `mix`, `value-size`, `ops` | random operations in the background |
-//! | `crash = TARGETS` | `losing`, `as` | `"random"`, `"unsynced"` or `"nothing"` of the unsynced writes is lost |
+//! | `crash = TARGETS` | `losing`, `as` | of the unsynced writes `"random"`, `"unsynced"` (all), `"nothing"` or the newest `N` are lost; *store*: or what `{ raft, kv, snapshots }` say of each database |
+//! | `pause`, `resume` `= TARGETS` | `as` of `pause` | processes stand still while time goes on; what comes to them waits |
 //! | `restart = TARGETS` | | stores start from their disks; running ones shut down first and lose nothing |
-//! | `partition = [[1, 2], [3]]` | `as` | only within groups; unnamed stores are one more, unnamed clients reach all |
-//! | `isolate = TARGETS` | `clients`, `as` | cut off from all stores, and from clients if `clients = true` |
+//! | `crash`, `restart`, `isolate` `= "placement"` | | *store*: the same of the placement driver |
+//! | `partition = [[1, 2], [3]]` | `as` | only within groups; unnamed stores are one more, unnamed clients and the driver reach all |
+//! | `isolate = TARGETS` | `clients`, `as` | cut off from all stores and the driver, and from clients if `clients = true` |
 //! | `cut = { from, to }` | | nothing passes in this one direction |
 //! | `heal = "all"` | | or targets, or `{ from, to }` |
 //! | `network = { ... }` | `from`, `to` | links change their latency, loss, duplication, reordering |
-//! | `drop`, `delay`, `hold`, `duplicate` `= MESSAGES` | `from`, `to`, `skip`, `count`, `as`; `by`; `times` | a filter on [messages](MessageKind) |
+//! | `drop`, `delay`, `hold`, `duplicate` `= MESSAGES` | `of`, `from`, `to`, `skip`, `count`, `as`; `by`; `times` | a filter on [messages](MessageKind) |
 //! | `release`, `clear` `= NAME` | | held messages go; filters end; also `"all"` |
-//! | `campaign = TARGET` | `as` | an operator starts an election |
-//! | `transfer = TARGET` | `via`, `as` | an operator asks the leader, or `via`, to hand over to that store |
-//! | `change = { add, learn, remove }` | `transition`, `via`, `within` or `refused` | *raft*: an operator asks for other members |
-//! | `change = "leave"` | `via`, `within` or `refused` | *raft*: and to leave a joint configuration |
+//! | `campaign = TARGET` | `of`, `as` | an operator starts an election |
+//! | `transfer = TARGET` | `of`, `via`, `as` | an operator asks the leader, or `via`, to hand over to that store |
+//! | `change = { add, learn, remove }` | `transition`, `of`, `via`, `within` or `refused` | an operator asks for other members |
+//! | `change = "leave"` | `of`, `via`, `within` or `refused` | and to leave a joint configuration |
+//! | `split = KEYS` | `within` or `refused` | *store*: an operator splits regions, until one starts at each key |
 //! | `forget-leader = TARGETS` | | *raft*: followers forget whom they follow |
 //! | `request-snapshot = TARGET` | | *raft*: a store asks its leader for a snapshot |
-//! | `compact = TARGETS` | | *raft*: stores take a snapshot and drop the log before it |
+//! | `compact = TARGETS` | `of` | *raft*: nodes take a snapshot and drop the log before it; *store*: leaders propose to drop what is applied |
 //! | `clock = TARGETS` | `drift` | clocks run faster or slower; `"0%"` heals |
 //! | `name = TARGET` | `as` | only gives a name |
 //! | `expect = ...` | its own | asserts now |
@@ -108,15 +146,20 @@
 //! `cut` add to what there is.
 //!
 //! A `change` is asked for again and again until it is accepted, `within` 30s by default; with `refused = true` it is
-//! asked for once and must be refused. The step ends when the change is proposed; `wait = "members"` sees it applied.
+//! asked for once and must be refused. The step ends when the change is proposed; `wait = "members"` sees it applied. With
+//! a placement driver it is an order to that, and the step ends at once. A `split` insists likewise, until its effect is
+//! there. Replicas and regions that are new get ids of their own.
 //! Its `transition` is `"auto"` (joint where more than one store changes), `"implicit"` (joint, and left by the leader)
 //! or `"explicit"` (joint until `change = "leave"`).
 //!
 //! **Conditions** of `wait`: `"leader"` (`on`, `not`), `"no-leader"`, `"acked"` (`client`), `"load"`, `"applied"`,
-//! `"replicas-equal"`, `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"` (`reaches`, `on`),
-//! `"role"` (`on`, `is`), `"dropped"` (`filter`, `count`); *raft*: `"members"` (`on`, and at least one of `voters`,
-//! `learners`, `joint`), `"log-truncated"` (`past`: the leader's log starts after that store's last entry),
-//! `"snapshot-applied"` (`on`, `count`). A condition on a store that does not exist yet, such as `"leader"` while there is
+//! `"replicas-equal"`, the [gauges](Gauge) `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"`,
+//! `"log-length"` and `"size"` (`reaches`, `on`), `"role"` (`on`, `is`), `"dropped"` (`filter`, `count`), `"members"`
+//! (`on`, and at least one of `voters`, `learners`, `joint`), `"log-truncated"` (`past`: the leader's log starts after
+//! that store's last entry), `"snapshot-applied"` (`on`, `count`); *store*: `"regions"` (`is`, `reaches` or `below`: how
+//! many have a leader), `"region"` (`on`, and at least one of `conf-ver`, `version`, `start`, `end`), `"replica"` and
+//! `"no-replica"` (`on`), `"wrote"` (`on`, `what`, `count`, `durable`: that store has written so many
+//! [records](RecordKind) since the step began, and the next step runs before any other event). A condition on a store that does not exist yet, such as `"leader"` while there is
 //! none, does not hold yet; in any other step that is a finding.
 //!
 //! The replicas of `"applied"` and `"replicas-equal"` are those of members that run; of every running store while there is
@@ -124,8 +167,8 @@
 //! those that hear from it stay with it, and a story that removes it has to stop that store, or to make another stand.
 //!
 //! **Expectations**: `"leader"` (`on`, `not`), `"no-leader"`, `"replicas-equal"`, `"acked"`, `"unacked"` (`client`),
-//! `"value"` (`key`, and `is` or `absent`), `"term"`, `"commit"`, `"applied-index"`, `"last-index"`, `"truncated"`
-//! (`on`, and `is`, `reaches` or `below`), `"role"` (`on`, `is`), *raft*: `"members"` as above, and as the last step
+//! `"value"` (`key`, and `is` or `absent`), the gauges (`on`, and `is`, `reaches` or `below`), `"role"` (`on`, `is`),
+//! `"members"` as above; *store*: `"regions"`, `"region"`, `"replica"` and `"no-replica"` as above; and as the last step
 //! `"violation"` (`of`, a [check](Check)).
 //!
 //! In both, `on` and `not` can be several targets: it must hold of every one of `on`, except that one of them leads is

@@ -73,6 +73,27 @@ keywords! {
         Raft = "raft",
     }
 
+    /// What the placement driver does by itself.
+    enum PlacementMode: "a mode of the placement driver" {
+        /// Keeps so many replicas of every region, spreads them and their leaders over the stores, and replaces those
+        /// of stores that are gone.
+        Balance = "balance",
+        /// Nothing: it hands out ids, and does what steps order.
+        Manual = "manual",
+        /// Moves replicas and leaders and splits regions at random, for no good reason.
+        Churn = "churn",
+    }
+
+    /// What a placement driver in the mode `churn` does at random.
+    enum Churn: "a kind of churn" {
+        /// Adds, moves and removes replicas.
+        Peers = "peers",
+        /// Transfers leadership.
+        Leaders = "leaders",
+        /// Splits regions.
+        Splits = "splits",
+    }
+
     /// How a read index is confirmed (thesis, section 6.4).
     enum ReadIndexMode: "a read-index mode" {
         /// By a round of heartbeats that a quorum answers.
@@ -81,11 +102,11 @@ keywords! {
         Lease = "lease",
     }
 
-    /// Which way reads take in the bare-Raft system.
+    /// Which way reads take.
     enum ReadPath: "a way for reads" {
         /// Through the log, like writes, at the leader.
         Log = "log",
-        /// Through a read index, at whatever replica is asked.
+        /// Through a read index: at the leader, or on bare Raft at whatever replica is asked.
         Index = "index",
     }
 
@@ -133,6 +154,48 @@ keywords! {
         LastIndex = "last-index",
         /// The highest index that compaction took away.
         Truncated = "truncated",
+        /// How many applied entries are still in the replica's log.
+        LogLength = "log-length",
+        /// About how many bytes the region's data and log have.
+        Size = "size",
+    }
+
+    /// The kinds of record that a store writes to its databases.
+    enum RecordKind: "a kind of record" {
+        /// An entry of a region's log.
+        Log = "log",
+        /// A deleted entry: compacted, in conflict with a leader's, or of a replica that is destroyed.
+        LogGone = "log-gone",
+        /// Term, vote, commit and bounds of a region's log.
+        RaftState = "raft-state",
+        /// The same, deleted with its replica.
+        RaftStateGone = "raft-state-gone",
+        /// How far a region's log is applied.
+        ApplyState = "apply-state",
+        /// A region's range, epoch and peers.
+        Region = "region",
+        /// A region's mark that a snapshot is being applied.
+        Applying = "applying",
+        /// A region's mark that its replica on this store is destroyed.
+        Tombstone = "tombstone",
+        /// The mark of a region that a split has made and whose first Raft state may not be durable.
+        Birth = "birth",
+        /// That mark, deleted.
+        BirthGone = "birth-gone",
+        /// The promise to apply a snapshot that was received, in place of the log before it.
+        SnapshotRecord = "snapshot-record",
+        /// That promise, deleted: it is kept.
+        SnapshotRecordGone = "snapshot-record-gone",
+        /// A key of a client with its value.
+        Data = "data",
+        /// A deleted key of a client.
+        DataGone = "data-gone",
+        /// A piece of a snapshot.
+        Chunk = "chunk",
+        /// A deleted piece of a snapshot.
+        ChunkGone = "chunk-gone",
+        /// A region's apply state that moves the start of its log: a compaction was applied.
+        Truncated = "truncated",
     }
 
     /// The kinds of message that a filter can pick.
@@ -153,8 +216,13 @@ keywords! {
         Heartbeat = "heartbeat",
         /// A follower's answer to `heartbeat`.
         HeartbeatResponse = "heartbeat-response",
-        /// A leader's state machine for a follower that is behind the start of its log.
+        /// A leader's state machine for a follower that is behind the start of its log; of a raftstore snapshot its
+        /// first chunk.
         Snapshot = "snapshot",
+        /// A chunk of a snapshot but the first.
+        SnapshotChunk = "snapshot-chunk",
+        /// The answer to a chunk of a snapshot, the first one's too.
+        SnapshotAck = "snapshot-ack",
         /// A follower's message to its leader that only a snapshot can help it.
         SnapshotRequest = "snapshot-request",
         /// A leader's order to a follower to hold an election now, which is how leadership is transferred.
@@ -165,6 +233,10 @@ keywords! {
         ReadIndex = "read-index",
         /// The answer to `read-index`.
         ReadIndexResponse = "read-index-response",
+        /// A store's message to a replica that it is no member of its region any more.
+        Tombstone = "tombstone",
+        /// A message to or from the placement driver.
+        Placement = "placement",
         /// A client's request to a store.
         Request = "request",
         /// A store's reply to a client.
@@ -195,6 +267,8 @@ keywords! {
         SendImpliesDurable = "send-implies-durable",
         /// Truncated, applied, commit and last index stand in this order.
         LogOrder = "log-order",
+        /// What a leader believes of its peers' logs is so, and it sends no entry that it believes to be there.
+        Progress = "progress",
         /// At most one membership change is under way, and neighbours share a quorum.
         ConfChange = "conf-change",
         /// A store never stops: its databases contradict neither themselves nor it.
@@ -203,6 +277,10 @@ keywords! {
         Linearizability = "linearizability",
         /// Replicas that have applied the same index hold the same data.
         ReplicasEqual = "replicas-equal",
+        /// The same after every event, by digests of each region's data.
+        DataDigest = "data-digest",
+        /// Regions on a store do not overlap, epochs never fall, and destroyed replicas do not come back.
+        Regions = "regions",
         /// Once everything is healed, the cluster makes progress.
         Liveness = "liveness",
         /// An `expect` step, or an assertion of an operation, does not hold.

@@ -3,18 +3,18 @@
 //! Every error of the file is reported, each at its place; where the text is not TOML, everything up to there
 //! is still checked. No input makes it panic.
 
-use super::ast::{Action, Expectation, MAX_SEED, Scenario, Step, When};
+use super::ast::{Action, Expectation, MAX_SEED, PlacementConfig, Scenario, Step, When};
 use super::config::Section;
 use super::consistency;
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
-use super::grammar::{COMMON, ENDINGS, FORMS, Form, Number, SYSTEMS, Shape, forms_of, is_filter, verbs};
+use super::grammar::{COMMON, ENDINGS, Form, Number, SYSTEMS, Shape, forms, forms_of, is_filter, verbs};
 use super::reader::{Binding, Node, Place, Read, Reader, Reported, found};
 use super::steps::StepReader;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of the top level, in the order in which they are printed.
-pub(super) const TOP: [&str; 13] = [
+pub(super) const TOP: [&str; 14] = [
     "about",
     "seed",
     "ending",
@@ -23,6 +23,7 @@ pub(super) const TOP: [&str; 13] = [
     "raft",
     "raftstore",
     "bare",
+    "placement",
     "network",
     "disk",
     "client",
@@ -129,8 +130,11 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
     if section(reader, table, &mut scenario.raft) {
         consistency::raft(reader, table, &scenario.raft);
     }
-    section(reader, table, &mut scenario.raftstore);
+    if section(reader, table, &mut scenario.raftstore) {
+        consistency::raftstore(reader, table, &scenario.raftstore);
+    }
     section(reader, table, &mut scenario.bare);
+    scenario.placement = placement(reader, table);
     section(reader, table, &mut scenario.network);
     section(reader, table, &mut scenario.disk);
     section(reader, table, &mut scenario.client);
@@ -171,6 +175,20 @@ fn unknown_top_level_key(reader: &mut Reader, key: &str, span: Range<usize>) {
         return;
     }
     reader.unknown_word(span, message, key, &TOP, "keys of a scenario");
+}
+
+/// Reads the table of the placement driver, if there is one: without it there is no driver.
+fn placement(reader: &mut Reader, table: &DeTable<'_>) -> Option<PlacementConfig> {
+    if !table.contains_key("placement") {
+        reader.driver = is_default(reader, table, "placement").then_some(false);
+        return None;
+    }
+    reader.driver = Some(true);
+    let mut config = PlacementConfig::default();
+    if section(reader, table, &mut config) {
+        consistency::placement(reader, table, &config);
+    }
+    Some(config)
 }
 
 /// Reads a table of configuration; whether it could be read, with all that it has.
@@ -294,7 +312,7 @@ fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<
         (Shape::Duration, DeValue::Integer(_)) => true,
         (Shape::Duration, DeValue::String(text)) => text.starts_with(|c: char| c.is_ascii_digit()),
         // What is no table either, the reader of the table knows to explain.
-        (shape, _) => matches!(shape, Shape::Members),
+        (shape, _) => matches!(shape, Shape::Members | Shape::Targets),
     });
     if let Some(form) = meant {
         return Ok(form);
@@ -316,7 +334,7 @@ fn form_by_value(reader: &mut Reader, verb: &str, place: Place<'_, '_>) -> Read<
 
 /// Reports a step without a verb: either the verb is misspelled, or there is none.
 fn no_verb(reader: &mut Reader, table: &DeTable<'_>, node: &Node<'_>, verbs: &[&str]) -> Reported {
-    let is_option = |key: &str| FORMS.iter().flat_map(Form::all_options).any(|option| option.key == key);
+    let is_option = |key: &str| forms().flat_map(Form::all_options).any(|option| option.key == key);
     let strange: Vec<_> = table.keys().filter(|key| !is_option(key.get_ref())).collect();
     let near = strange.iter().find(|key| nearest(key.get_ref(), verbs.iter().copied()).is_some());
     match near.or(strange.first()) {
@@ -349,11 +367,18 @@ fn options(
     {
         let message = format!("`{title}` has no option {}", quote(key.get_ref()));
         // What another step takes was meant as what it is, however near to an option of this one.
-        result = Err(if FORMS.iter().flat_map(Form::all_options).any(|option| option.key == key.get_ref()) {
+        result = Err(if forms().flat_map(Form::all_options).any(|option| option.key == key.get_ref()) {
             reader.misplaced_word(key.span(), message, &valid, "its options")
         } else {
             reader.unknown_word(key.span(), message, key.get_ref(), &valid, "its options")
         });
+    }
+    for option in form.options {
+        if let Some((key, _)) = table.get_key_value(option.key)
+            && let Err(Reported) = reader.belongs(key.span(), option.key, option.system)
+        {
+            result = Err(Reported);
+        }
     }
     for option in form.options.iter().filter(|option| option.required && !table.contains_key(option.key)) {
         let label = format!("expected `{} = ...`: {}", option.key, option.shape.expected());

@@ -61,6 +61,8 @@ pub(super) struct Reader {
     pub(super) system: Option<System>,
     /// Number of stores, `None` while nobody knows which exist.
     pub(super) stores: Option<u64>,
+    /// Whether there is a placement driver, `None` while nobody knows.
+    pub(super) driver: Option<bool>,
     /// Every name that some step gives.
     pub(super) names: BTreeMap<String, Binding>,
     /// The step being read, from 0.
@@ -76,6 +78,7 @@ impl Reader {
             lines: std::iter::once(0).chain(starts).collect(),
             system: None,
             stores: None,
+            driver: None,
             names: BTreeMap::new(),
             step: 0,
         }
@@ -135,6 +138,17 @@ impl Reader {
         }
     }
 
+    /// Reports what stands at `span` and is called `title` where it needs a placement driver and there is none.
+    pub(super) fn needs_driver(&mut self, span: Range<usize>, title: &str) -> Read<()> {
+        self.belongs(span.clone(), title, Some(System::Raftstore))?;
+        if self.driver != Some(false) {
+            return Ok(());
+        }
+        let message = format!("`{title}` needs a placement driver");
+        let help = "write `placement = { mode = \"manual\" }` at the top of the file";
+        Err(self.report(Diagnostic::new(span, message, "the cluster of this scenario has none").help(help)))
+    }
+
     /// Everything reported, sorted by place.
     pub(super) fn into_diagnostics(mut self) -> Vec<Diagnostic> {
         self.diagnostics.sort_by_key(|d| (d.span.start, d.span.end));
@@ -167,7 +181,7 @@ impl Reader {
             (Shape::Flag | Shape::True, DeValue::String(s)) if s == "true" || s == "false" => {
                 diagnostic.help(format!("write it without quotes: {s}"))
             }
-            (Shape::Text | Shape::Key | Shape::Keys, DeValue::Integer(n)) => {
+            (Shape::Text | Shape::Key | Shape::Keys | Shape::Border, DeValue::Integer(n)) => {
                 diagnostic.help(format!("write it in quotes: \"{n}\""))
             }
             _ => diagnostic,
@@ -377,6 +391,20 @@ impl Reader {
             let message = format!("{} is not {}", quote(word), K::WHAT);
             self.unknown_word(place.node.span(), message, word, &valid, "valid here")
         })
+    }
+
+    /// Words of a list, one or more and none twice.
+    pub(super) fn words<K: Keyword>(&mut self, place: Place<'_, '_>) -> Read<Vec<K>> {
+        let places = self.one_or_more(place)?;
+        let words: Vec<K> = collect(places.iter().map(|element| self.word(*element)))?;
+        let again = (1..words.len()).find(|at| words[..*at].contains(&words[*at]));
+        match again {
+            Some(at) => {
+                let label = format!("expected each once, found {} again", quote(words[at].word()));
+                Err(self.invalid(places[at], label))
+            }
+            None => Ok(words),
+        }
     }
 
     /// The elements of an array, each expected to have `shape`.

@@ -6,12 +6,12 @@
 
 use super::ast::{
     BareConfig, Check, ClientConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED, MAX_STORES,
-    NetworkConfig, RaftConfig, RaftstoreConfig, System,
+    NetworkConfig, PlacementConfig, RaftConfig, RaftstoreConfig, RecordKind, System,
 };
 use super::config::Section;
 use super::grammar::{
-    CHECKS, Choice, ENDINGS, FORMS, Field, Form, LINK, MAX_CLIENTS, MEMBERS, MESSAGES, MIX, NETWORK, Number,
-    SYSTEMS, Shape, TARGETS, Words,
+    CHECKS, Choice, ENDINGS, Field, Form, LINK, LOSING, LOSSES, MAX_CLIENTS, MAX_INTEGER, MEMBERS, MESSAGES,
+    MIX, NETWORK, Number, RECORDS, RESERVED, SYSTEMS, Shape, TARGETS, TARGETS_OF, Words, forms,
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
@@ -33,6 +33,7 @@ pub fn schema() -> Value {
             "raft": section::<RaftConfig>(),
             "raftstore": section::<RaftstoreConfig>(),
             "bare": section::<BareConfig>(),
+            "placement": section::<PlacementConfig>(),
             "network": section::<NetworkConfig>(),
             "disk": section::<DiskConfig>(),
             "client": section::<ClientConfig>(),
@@ -42,7 +43,7 @@ pub fn schema() -> Value {
         "required": ["about", "steps"],
         "additionalProperties": false,
         "$defs": {
-            "step": { "type": "object", "oneOf": FORMS.iter().map(step).collect::<Vec<_>>() },
+            "step": { "type": "object", "oneOf": forms().map(step).collect::<Vec<_>>() },
             "duration": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(h|m|s|ms|us|µs|ns)\s*$", &["1.5s", "250ms"]),
             "share": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["0.5%", "100ppm"]),
             "drift": text(r"^\s*[-+]?[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["5%", "-300ppm"]),
@@ -51,12 +52,14 @@ pub fn schema() -> Value {
             "bound": text(r"^\s*([0-9]+\s*(B|KiB|MiB|GiB)|unbounded)\s*$", &["64KiB", "unbounded"]),
             "key": text(r"^(?!.*\.\.).+$", &["k1"]),
             "keys": text("^.+$", &["k1", "k1..k50"]),
-            "name": text("^[A-Za-z][A-Za-z0-9_-]*$", &["lagging"]),
+            "name": name(),
             "target": target(),
             "endpoint": endpoint(),
             "endpoints": one_or_more(json!({ "$ref": "#/$defs/endpoint" })),
             "check": word_list(&CHECKS),
             "message": word_list(&MESSAGES),
+            "record": word_list(&RECORDS),
+            "lost": lost(),
         },
     });
     Schema::to_value(schema)
@@ -69,6 +72,11 @@ fn text(pattern: &str, examples: &[&str]) -> Value {
 
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+/// A name; a reserved word is none, so that `crash = "placement"` has one reading.
+fn name() -> Value {
+    text(&format!("^(?!({})$)[A-Za-z][A-Za-z0-9_-]*$", RESERVED.join("|")), &["lagging"])
 }
 
 fn one_or_more(item: Value) -> Value {
@@ -90,8 +98,10 @@ fn word_list(words: &Words) -> Value {
 fn target() -> Value {
     let mut list = vec![described(of_shape(Shape::StoreNumber), "A store.")];
     list.extend(TARGETS.map(|(word, doc)| json!({ "const": word, "description": doc })));
-    let of_key = text(r"^leader of (?!.*\.\.).+$", &["leader of k7"]);
-    list.push(described(of_key, "The store that leads the region of a key."));
+    list.extend(TARGETS_OF.map(|(words, doc)| {
+        let of_key = text(&format!(r"^{words} (?!.*\.\.).+$"), &[&format!("{words} k7")]);
+        described(of_key, doc)
+    }));
     list.push(described(reference("name"), "A name given by `as` in a step before."));
     json!({ "anyOf": list })
 }
@@ -102,7 +112,15 @@ fn endpoint() -> Value {
         reference("target"),
         described(client, &format!("One client, from 1 to {MAX_CLIENTS}.")),
         { "const": "clients", "description": "Every client." },
+        { "const": "placement", "description": "The placement driver. Needs the table `placement`." },
     ] })
+}
+
+/// What one database loses.
+fn lost() -> Value {
+    let newest =
+        described(of_shape(Shape::Count(1, MAX_INTEGER)), "So many of the newest unsynced writes are lost.");
+    json!({ "anyOf": [word_list(&LOSING), newest] })
 }
 
 fn of_shape(shape: Shape) -> Value {
@@ -110,6 +128,7 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Text => json!({ "type": "string" }),
         Shape::Key => reference("key"),
         Shape::Keys => reference("keys"),
+        Shape::Border => text(r"^(?!.*\.\.).*$", &["k1", ""]),
         Shape::ScanRange => text(r"^(all|.+\.\..+)$", &["all", "a..z"]),
         Shape::Duration | Shape::Positive | Shape::Time => reference("duration"),
         Shape::Share => reference("share"),
@@ -127,7 +146,11 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::True => json!({ "const": true }),
         Shape::Word(words) if words.what == Check::WHAT => reference("check"),
+        Shape::Word(words) if words.what == RecordKind::WHAT => reference("record"),
         Shape::Word(words) => word_list(words),
+        Shape::Words(words) => one_or_more(word_list(words)),
+        Shape::Lost => reference("lost"),
+        Shape::Losses => json!({ "anyOf": [reference("lost"), not_empty(table(&LOSSES))] }),
         Shape::Literal(word) => json!({ "const": word }),
         Shape::Store => reference("target"),
         Shape::Targets => one_or_more(reference("target")),
@@ -240,7 +263,7 @@ mod tests {
                 assert!(form["properties"]["at"].is_object() && form["properties"]["after"].is_object());
             }
         }
-        assert_eq!(steps.len(), FORMS.len());
+        assert_eq!(steps.len(), forms().count());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! A name is given once and used in later steps only; store numbers are those of the cluster.
 
 use super::ast::{Endpoint, FilterRef, Heal, MAX_STORES, Target};
-use super::diagnostic::{Diagnostic, listed, nearest, quote};
-use super::grammar::{LINK, MAX_CLIENTS, MEMBERS, RESERVED, Shape, TARGETS};
+use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
+use super::grammar::{LINK, MAX_CLIENTS, MEMBERS, RESERVED, Shape, TARGETS, TARGETS_OF};
 use super::reader::{Place, Read, Reader, Reported, collect, found};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
@@ -104,6 +104,9 @@ impl Reader {
     fn endpoint(&mut self, place: Place<'_, '_>) -> Read<Endpoint> {
         match place.node.get_ref() {
             DeValue::String(word) if word == "clients" => Ok(Endpoint::Clients),
+            DeValue::String(word) if word == "placement" => {
+                self.needs_driver(place.node.span(), "placement").map(|()| Endpoint::Placement)
+            }
             DeValue::String(word) if word.starts_with("client ") => {
                 self.client(place, &word["client ".len()..])
             }
@@ -311,13 +314,23 @@ impl Reader {
             "others" => return Ok(Target::Others),
             _ => {}
         }
-        if let Some(key) = word.strip_prefix("leader of ") {
+        for (what, _) in TARGETS_OF {
+            let key = match word.strip_prefix(what) {
+                Some("") => "",
+                Some(rest) if rest.starts_with(' ') => &rest[1..],
+                _ => continue,
+            };
             if !is_key(key) {
-                return Err(self.invalid(place, "expected one key after `leader of`"));
+                return Err(self.invalid(place, format!("expected one key after `{what}`")));
             }
-            return Ok(Target::LeaderOf(key.to_owned()));
+            let key = key.to_owned();
+            return Ok(match what {
+                "leader of" => Target::LeaderOf(key),
+                "follower of" => Target::FollowerOf(key),
+                _ => Target::FollowersOf(key),
+            });
         }
-        if word == "clients" || word.starts_with("client ") {
+        if word == "placement" || word == "clients" || word.starts_with("client ") {
             let label = format!("expected a store, found {}", quote(word));
             return Err(self.invalid(place, label));
         }
@@ -356,7 +369,12 @@ impl Reader {
         } else {
             format!("names given so far: {}", listed(names.iter().copied()))
         };
-        if let Some(near) = nearest(name, words.iter().chain(&names).copied()) {
+        // Ends of links have words of their own.
+        let ends: &[&str] = match place.shape {
+            Shape::Endpoints | Shape::Heal => &["clients", "placement"],
+            _ => &[],
+        };
+        if let Some(near) = nearest(name, words.iter().chain(&names).chain(ends).copied()) {
             let diagnostic = Diagnostic::new(span, message, format!("did you mean {}?", quote(near)));
             return if names.is_empty() { diagnostic } else { diagnostic.help(known) };
         }
@@ -364,13 +382,22 @@ impl Reader {
             return Diagnostic::new(span, message, format!("expected {}", place.shape.expected()))
                 .help(known);
         }
+        // A key may have ` of ` in it; the words before it have none.
+        let of_key = name.split_once(" of ").and_then(|(what, key)| {
+            let words = TARGETS_OF.map(|(words, _)| words);
+            nearest(&format!("{what} of"), words).map(|near| format!("{near} {key}"))
+        });
+        if let Some(near) = of_key {
+            return Diagnostic::new(span, message, format!("did you mean {}?", quote(&near)));
+        }
         if name.bytes().all(|b| b.is_ascii_digit()) && !name.is_empty() {
             let label = format!("write a store number without quotes: {name}");
             return Diagnostic::new(span, message, label);
         }
         Diagnostic::new(span, message, "expected a target or the name of a store").help(format!(
-            "a target is a store number, {} or \"leader of KEY\"; {known}",
-            listed(words.iter().copied())
+            "a target is a store number, {}, or with a key after it {}; {known}",
+            listed(words.iter().copied()),
+            either(&TARGETS_OF.map(|(words, _)| words))
         ))
     }
 

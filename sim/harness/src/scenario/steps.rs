@@ -5,14 +5,14 @@
 //! `expect` look at is read in `looks.rs`.
 
 use super::ast::{
-    Action, Answer, Bytes, DEFAULT_WITHIN, Effect, Endpoint, Filter, Insist, Issuer, Latency, Load, Losing,
+    Action, Answer, Bytes, DEFAULT_WITHIN, Effect, Endpoint, Filter, Insist, Issuer, Latency, Load,
     MembershipChange, NetworkChange, Operate, Operation, Target, Transition,
 };
 use super::diagnostic::Diagnostic;
 use super::grammar::{Form, NETWORK, Shape};
 use super::reader::{Place, Read, Reader, Reported};
 use super::scope::OptionalLink;
-use super::values::{key, keys, messages, mix, scan_range, text};
+use super::values::{key, keys, losses, messages, mix, scan_range, text};
 use raftsim_kernel::{Duration, Ppm};
 use toml::de::DeTable;
 
@@ -57,11 +57,16 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     /// What the step does.
     pub(super) fn action(mut self) -> Read<Action> {
         let value = self.value()?;
+        if let Shape::Literal("placement") = self.form.value {
+            return self.placement(value);
+        }
         match self.form.verb {
             "wait" => self.wait(value),
             "put" | "append" | "delete" | "get" | "cas" | "scan" => self.operate(value),
             "load" => self.load(value),
             "crash" => self.crash(value),
+            "pause" => self.pause(value),
+            "resume" => Ok(Action::Resume { targets: self.reader.targets(value)? }),
             "restart" => Ok(Action::Restart { targets: self.reader.targets(value)? }),
             "partition" => self.partition(value),
             "isolate" => self.isolate(value),
@@ -75,9 +80,16 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "name" => self.name(value),
             "transfer" => self.transfer(value),
             "change" => self.change(value),
+            "split" => {
+                let (keys, insist) = (keys(self.reader, value), self.insist());
+                Ok(Action::Split { keys: keys?, insist: insist? })
+            }
             "forget-leader" => Ok(Action::ForgetLeader { targets: self.reader.targets(value)? }),
             "request-snapshot" => Ok(Action::RequestSnapshot { target: self.reader.store(value)? }),
-            "compact" => Ok(Action::Compact { targets: self.reader.targets(value)? }),
+            "compact" => {
+                let (of, targets) = (self.of(), self.reader.targets(value));
+                Ok(Action::Compact { of: of?, targets: targets? })
+            }
             "clock" => self.clock(value),
             "expect" => self.expect(value).map(Action::Expect),
             verb => unreachable!("the grammar has a verb {verb} that nobody reads"),
@@ -151,10 +163,26 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn crash(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let targets = self.reader.targets(value);
-        let losing = self.optional("losing", Reader::word);
+        let losing = self.optional("losing", losses);
         let name = self.binding_of(&targets);
-        let losing = losing?.unwrap_or(Losing::Random);
+        let losing = losing?.unwrap_or_default();
         Ok(Action::Crash { targets: targets?, losing, name: name? })
+    }
+
+    /// What happens to the placement driver.
+    fn placement(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        self.reader.needs_driver(value.node.span(), &self.form.title())?;
+        Ok(match self.form.verb {
+            "crash" => Action::CrashPlacement,
+            "restart" => Action::RestartPlacement,
+            _ => Action::IsolatePlacement,
+        })
+    }
+
+    fn pause(&mut self, value: Place<'t, 's>) -> Read<Action> {
+        let targets = self.reader.targets(value);
+        let name = self.binding_of(&targets);
+        Ok(Action::Pause { targets: targets?, name: name? })
     }
 
     fn isolate(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -170,7 +198,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             Ok(groups) => {
                 let stores = groups.iter().flatten().filter_map(|endpoint| match endpoint {
                     Endpoint::Stores(target) => Some(target.clone()),
-                    Endpoint::Client(_) | Endpoint::Clients => None,
+                    Endpoint::Client(_) | Endpoint::Clients | Endpoint::Placement => None,
                 });
                 Ok(stores.collect())
             }
@@ -234,13 +262,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 times.map(|times| Effect::Duplicate { times: times.unwrap_or(1) })
             }
         };
-        let ends = self.ends();
+        let (of, ends) = (self.of(), self.ends());
         let (skip, count) = (self.optional("skip", Reader::count), self.optional("count", Reader::count));
         let name = self.optional("as", Reader::binding);
         let (from, to) = ends?;
         Ok(Action::Filter(Filter {
             effect: effect?,
             messages: messages?,
+            of: of?,
             from,
             to,
             skip: skip?.unwrap_or(0),
@@ -251,7 +280,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn campaign(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (target, name) = (self.reader.store(value), self.optional("as", Reader::binding));
-        Ok(Action::Campaign { target: target?, name: name? })
+        Ok(Action::Campaign { of: self.of()?, target: target?, name: name? })
     }
 
     fn name(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -267,7 +296,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
     fn transfer(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (target, via) = (self.reader.store(value), self.asked());
         let name = self.optional("as", Reader::binding);
-        Ok(Action::Transfer { target: target?, via: via?, name: name? })
+        Ok(Action::Transfer { of: self.of()?, target: target?, via: via?, name: name? })
     }
 
     fn change(&mut self, value: Place<'t, 's>) -> Read<Action> {
@@ -280,7 +309,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         } else {
             MembershipChange::Leave
         };
-        Ok(Action::Change { change, via: via?, insist: insist? })
+        Ok(Action::Change { of: self.of()?, change, via: via?, insist: insist? })
     }
 
     fn insist(&mut self) -> Read<Insist> {

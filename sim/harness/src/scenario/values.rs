@@ -1,9 +1,10 @@
 //! Values of operations and filters that are more than a word or a number: keys, ranges, mixes, kinds of message.
 
-use super::ast::{Keys, MessageKind, Mix, ScanRange};
-use super::grammar::{MAX_KEYS, MIX, Shape};
+use super::ast::{Keys, Losing, Losses, Lost, MessageKind, Mix, ScanRange, System};
+use super::grammar::{LOSSES, MAX_INTEGER, MAX_KEYS, MIX, Shape};
 use super::reader::{Place, Read, Reader, Reported, collect};
 use super::scope::is_key;
+use toml::de::DeValue;
 
 pub(super) fn text(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
     reader.text(place).map(str::to_owned)
@@ -17,6 +18,42 @@ pub(super) fn key(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
     let label =
         if text.is_empty() { "expected a key, found nothing" } else { "expected one key, found a range" };
     Err(reader.invalid(place, label))
+}
+
+/// An end of a region's range: one key, or nothing.
+pub(super) fn border(reader: &mut Reader, place: Place<'_, '_>) -> Read<String> {
+    let text = reader.text(place)?;
+    if text.is_empty() { Ok(String::new()) } else { key(reader, place) }
+}
+
+/// What each database loses: the same, or as a table says.
+pub(super) fn losses(reader: &mut Reader, place: Place<'_, '_>) -> Read<Losses> {
+    let DeValue::Table(_) = place.node.get_ref() else {
+        return lost(reader, place).map(Losses::all);
+    };
+    let nothing = Lost::Word(Losing::Nothing);
+    let (mut raft, mut kv, mut snapshots) = (Ok(nothing), Ok(nothing), Ok(nothing));
+    let table = reader.fields(place, &LOSSES, |reader, field| {
+        let lost = lost(reader, field);
+        match field.key {
+            "raft" => raft = lost,
+            "kv" => kv = lost,
+            _ => snapshots = lost,
+        }
+    })?;
+    if table.is_empty() {
+        return Err(reader.invalid(place, "expected at least one database, found an empty table"));
+    }
+    Ok(Losses { raft: raft?, kv: kv?, snapshots: snapshots? })
+}
+
+fn lost(reader: &mut Reader, place: Place<'_, '_>) -> Read<Lost> {
+    match place.node.get_ref() {
+        DeValue::Integer(_) => {
+            reader.count(place.element(place.node, Shape::Count(1, MAX_INTEGER))).map(Lost::Newest)
+        }
+        _ => reader.word(place).map(Lost::Word),
+    }
 }
 
 /// One key, or a numbered range: the same prefix on both sides, then a number.
@@ -98,5 +135,16 @@ pub(super) fn mix(reader: &mut Reader, place: Place<'_, '_>) -> Read<Mix> {
 
 pub(super) fn messages(reader: &mut Reader, place: Place<'_, '_>) -> Read<Vec<MessageKind>> {
     let places = reader.one_or_more(place)?;
-    collect(places.into_iter().map(|element| reader.word(element)))
+    collect(places.into_iter().map(|element| {
+        let kind = reader.word(element)?;
+        let title = format!("{kind}");
+        match kind {
+            MessageKind::SnapshotChunk | MessageKind::SnapshotAck | MessageKind::Tombstone => {
+                reader.belongs(element.node.span(), &title, Some(System::Raftstore))?;
+            }
+            MessageKind::Placement => reader.needs_driver(element.node.span(), &title)?,
+            _ => {}
+        }
+        Ok(kind)
+    }))
 }

@@ -2,7 +2,7 @@
 
 use raftsim_kernel::{Context, DbId, Disk, Duration, NodeId, Time};
 
-use super::{Session, System};
+use super::{Placement, Session, System};
 use crate::message::Wire;
 use crate::node::{node_of, store_of};
 
@@ -27,14 +27,18 @@ impl RequestId {
     }
 }
 
-/// A store's outside: its clock, its disk, the network, its clients.
+/// A store's outside: its clock, its disk, the network, its clients, the placement driver.
 pub struct StoreContext<'a, 'b, S: System> {
     cx: &'a mut Context<'b, Wire<S>>,
+    placement: Option<NodeId>,
 }
 
 impl<'a, 'b, S: System> StoreContext<'a, 'b, S> {
-    pub(crate) fn new(cx: &'a mut Context<'b, Wire<S>>) -> StoreContext<'a, 'b, S> {
-        StoreContext { cx }
+    pub(crate) fn new(
+        cx: &'a mut Context<'b, Wire<S>>,
+        placement: Option<NodeId>,
+    ) -> StoreContext<'a, 'b, S> {
+        StoreContext { cx, placement }
     }
 
     /// This store's number.
@@ -61,6 +65,13 @@ impl<'a, 'b, S: System> StoreContext<'a, 'b, S> {
         self.cx.send(node_of(store), Wire::Peer(Box::new(message)));
     }
 
+    /// Sends a message to the placement driver, as unreliably as to a store. Goes nowhere where there is none.
+    pub fn ask(&mut self, request: <S::Placement as Placement>::Request) {
+        if let Some(placement) = self.placement {
+            self.cx.send(placement, Wire::ToPlacement(Box::new(request)));
+        }
+    }
+
     /// Answers a request.
     #[inline]
     pub fn reply(&mut self, request: RequestId, reply: <S::Session as Session>::Reply) {
@@ -71,6 +82,12 @@ impl<'a, 'b, S: System> StoreContext<'a, 'b, S> {
     /// [`Alarm`](super::Alarm) for a deadline that moves.
     pub fn set_timer(&mut self, after: Duration, token: u64) {
         self.cx.set_timer(after, token);
+    }
+
+    /// Calls [`System::on_task`] with `token` when work in the background that moves so many bytes is done: see
+    /// [`DiskModel`](raftsim_kernel::DiskModel). A crash ends it. What the work consists of is the store's business.
+    pub fn start_task(&mut self, token: u64, bytes: u64) {
+        self.cx.start_task(token, bytes);
     }
 
     /// The disk, to write.

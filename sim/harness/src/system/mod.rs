@@ -22,26 +22,32 @@
 mod alarm;
 pub mod bare;
 mod context;
+mod operator;
+mod placement;
 pub mod raftstore;
 mod session;
+mod view;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
-use ::raft::RawNode;
 use bytes::Bytes;
 use raft_proto::eraftpb;
 use raftsim_kernel::{Change, DbId, Disk, Kind, TraceHasher, WriteSeq};
 
 pub use crate::check::{DiskWrite, HardState, LogEntry, LogTerms, OnDisk, ReplicaState, Role};
 use crate::message::{describe_raft, digest_raft};
-use crate::scenario::{Scenario, Transition};
+use crate::scenario::Scenario;
+pub use crate::scenario::RecordKind;
 pub use alarm::Alarm;
 pub use context::{RequestId, StoreContext};
+pub use operator::{MemberChange, Operator};
+pub use placement::{Effects, NoPlacement, Nothing, Order, Placement};
 pub use session::{Answer, PlainSession, Session};
+use view::{log_size, progress, view};
+pub use view::{Members, RegionRange, ReplicaView};
 
-/// The group that holds every key when a cluster starts: the one that the steps of a scenario are about.
+/// The group that holds every key when a cluster starts.
 pub const FIRST_REGION: u64 = 1;
 
 /// The software of one store, and what a run may see of it.
@@ -50,11 +56,15 @@ pub trait System: Clone + fmt::Debug {
     type Message: PeerMessage;
     /// How clients speak to stores.
     type Session: Session;
+    /// What tells stores where replicas shall be; [`NoPlacement`] for a system without such a thing.
+    type Placement: Placement;
 
     /// The names of a store's databases, as transcripts show them; a database's number is its place here.
     const DATABASES: &'static [&'static str];
     /// The database that holds logs, terms and votes. What a message promises must be synced here.
     const LOG_DB: DbId;
+    /// The database whose pairs clients' data stands in, for digests; `None` where it stands in none as it is.
+    const DATA_DB: Option<DbId>;
 
     /// The software of a store that has not booted. Stores are numbered from 1.
     fn new(scenario: &Scenario, store: u64) -> Self;
@@ -83,6 +93,16 @@ pub trait System: Clone + fmt::Debug {
     /// Writes of database `db` up to number `up_to` are durable.
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut StoreContext<'_, '_, Self>);
 
+    /// A task that this life started with [`StoreContext::start_task`] is done.
+    fn on_task(&mut self, token: u64, cx: &mut StoreContext<'_, '_, Self>);
+
+    /// The placement driver answers, or orders something. It may be old or doubled.
+    fn on_placement(
+        &mut self,
+        response: <Self::Placement as Placement>::Response,
+        cx: &mut StoreContext<'_, '_, Self>,
+    );
+
     /// An operator commands something of the replica of `region`.
     ///
     /// # Errors
@@ -105,6 +125,19 @@ pub trait System: Clone + fmt::Debug {
     /// The replica of a region, if there is one that serves.
     fn replica(&self, region: u64) -> Option<ReplicaView<'_>>;
 
+    /// All replicas, by their regions' ids; none of a store that serves nothing.
+    fn replicas(&self) -> impl Iterator<Item = ReplicaView<'_>>;
+
+    /// What a leader believes of the members of its group: replica, matched, next, by the replicas' ids. Nothing unless it
+    /// leads.
+    fn progress(&self, region: u64) -> impl Iterator<Item = (u64, u64, u64)>;
+
+    /// The region that holds a key, as far as this store's initialised replicas know.
+    fn region_of(&self, key: &[u8]) -> Option<u64>;
+
+    /// Bytes of the data and the log of a region's replica, roughly.
+    fn size(&self, region: u64) -> u64;
+
     /// The store on which a replica lives, as far as this store knows.
     fn store_of(&self, region: u64, replica: u64) -> Option<u64>;
 
@@ -112,15 +145,29 @@ pub trait System: Clone + fmt::Debug {
     /// everything else. Compaction and snapshots show in [`ReplicaState::truncated`]; they need no write here.
     fn log_write(change: &Change) -> Option<LogWrite>;
 
+    /// What a change of any database means as a record, and of which region; 0 where a record is of none. For scenarios
+    /// that stop a store between two of its writes.
+    fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)>;
+
+    /// The client's key in a change of [`DATA_DB`](System::DATA_DB): what regions divide between them. `None` for the
+    /// store's own records.
+    fn data_key(key: &[u8]) -> Option<&[u8]>;
+
     /// What a disk holds of a region's replica, as its next life will find it.
     fn on_disk(disk: &Disk, region: u64) -> OnDisk;
 
     /// The value of a client's key as this store has applied it.
     fn value(&self, disk: &Disk, key: &[u8]) -> Option<Bytes>;
 
-    /// All that clients wrote as this store has applied it, in an order that depends on nothing else. Two stores that
-    /// have applied the same must give the same.
+    /// All that clients wrote as this store has applied it, in an order that depends on nothing else: of every replica that
+    /// is initialised and applies no snapshot. Two stores that have applied the same must give the same.
     fn data<'a>(&'a self, disk: &'a Disk) -> impl Iterator<Item = (&'a [u8], &'a Bytes)>;
+
+    /// What is in memory, the replica and the disk agree about a region that the last event touched.
+    ///
+    /// # Errors
+    /// What does not agree.
+    fn audit(&self, disk: &Disk, region: u64) -> Result<(), String>;
 }
 
 /// What a message, a request or a reply says, for the trace hash and for people.
@@ -176,134 +223,8 @@ pub struct LogWrite {
     pub write: DiskWrite,
 }
 
-/// A replica as a run sees it after an event.
-#[derive(Clone, Copy, Debug)]
-pub struct ReplicaView<'a> {
-    /// The group that it is a member of.
-    pub region: u64,
-    /// Its id, by which Raft messages name it.
-    pub id: u64,
-    /// What it is and how far it came.
-    pub state: ReplicaState,
-    /// The term of the entry at `state.truncated`.
-    pub truncated_term: u64,
-    /// The membership that it has applied.
-    pub members: Members<'a>,
-    /// How many snapshots it has restored since its store booted. It grows in the event in which the log's start moves to
-    /// the snapshot's end: by that a snapshot is told from compaction.
-    pub snapshots: u64,
-}
-
-/// A membership, by the ids of replicas, ascending.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Members<'a> {
-    /// The voters; of a joint configuration the incoming ones.
-    pub voters: &'a [u64],
-    /// The outgoing voters of a joint configuration; empty unless there is one.
-    pub outgoing: &'a [u64],
-    /// Those that only learn.
-    pub learners: &'a [u64],
-    /// Whether the leader leaves the joint configuration by itself; false unless there is one.
-    pub auto_leave: bool,
-}
-
-impl Members<'_> {
-    /// Whether this is a joint configuration.
-    #[must_use]
-    pub fn is_joint(&self) -> bool {
-        !self.outgoing.is_empty()
-    }
-
-    /// Whether a replica has a part in it.
-    #[must_use]
-    pub fn contains(&self, replica: u64) -> bool {
-        [self.voters, self.outgoing, self.learners].iter().any(|part| part.contains(&replica))
-    }
-}
-
-/// What an operator can command a replica.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// Start an election now.
-    Campaign,
-    /// Hand leadership over to the replica on this store.
-    Transfer {
-        /// The store.
-        to: u64,
-    },
-    /// Change the membership of the group.
-    Change(MemberChange),
-    /// Act as if there was no leader, until one is heard of.
-    ForgetLeader,
-    /// Ask the leader for a snapshot, as a replica does whose state machine is damaged.
-    RequestSnapshot,
-    /// Take a snapshot of the state machine, and drop the log before it.
-    Compact,
-}
-
-/// What becomes of a group's members, by their stores.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum MemberChange {
-    /// The joint configuration is left for its incoming half.
-    Leave,
-    /// Stores change their part.
-    Members {
-        /// These become voters.
-        add: Vec<u64>,
-        /// These become learners.
-        learn: Vec<u64>,
-        /// These leave the group.
-        remove: Vec<u64>,
-        /// By which way.
-        transition: Transition,
-    },
-}
-
-impl Hash for Operator {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            // The command that a region without a further word stands for.
-            Operator::Campaign => {}
-            Operator::Transfer { to } => (1u8, to).hash(state),
-            Operator::Change(change) => (2u8, change).hash(state),
-            Operator::ForgetLeader => 3u8.hash(state),
-            Operator::RequestSnapshot => 4u8.hash(state),
-            Operator::Compact => 5u8.hash(state),
-        }
-    }
-}
-
 /// The election priority of a store.
 fn priority(scenario: &Scenario, store: u64) -> i64 {
     let place = store.checked_sub(1).and_then(|place| usize::try_from(place).ok());
     place.and_then(|place| scenario.raft.priorities.get(place)).copied().unwrap_or(0)
-}
-
-/// A replica of the crate `raft`, seen.
-#[inline]
-fn view(region: u64, raw: &RawNode, snapshots: u64) -> ReplicaView<'_> {
-    let truncated = raw.truncated();
-    let state = ReplicaState {
-        term: raw.term(),
-        vote: raw.vote().unwrap_or(0),
-        role: match raw.role() {
-            ::raft::Role::Follower => Role::Follower,
-            ::raft::Role::PreCandidate => Role::PreCandidate,
-            ::raft::Role::Candidate => Role::Candidate,
-            ::raft::Role::Leader => Role::Leader,
-        },
-        leader: raw.leader().unwrap_or(0),
-        commit: raw.commit(),
-        applied: raw.applied(),
-        truncated: truncated.index,
-        last: raw.last().index,
-    };
-    let configuration = raw.configuration();
-    let members = Members {
-        voters: configuration.voters(),
-        outgoing: configuration.outgoing(),
-        learners: configuration.learners(),
-        auto_leave: configuration.auto_leave(),
-    };
-    ReplicaView { region, id: raw.id(), state, truncated_term: truncated.term, members, snapshots }
 }

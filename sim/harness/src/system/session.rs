@@ -9,19 +9,36 @@ use crate::history::{Outcome, Request};
 
 /// One client's side of the protocol: what it knows of the cluster, and how it speaks to it.
 ///
-/// Retries, timeouts and the choice of the store to ask are the client's own; a session turns requests into what the
-/// system understands, and replies into what they mean.
+/// Retries, timeouts, hints and the search where nothing is known are the client's own. A session knows which stores
+/// may serve a request, turns requests into what the system understands, and replies into what they mean. An
+/// operation may take several requests, one after the other: a scan over regions does. The client asks for one thing
+/// at a time.
 pub trait Session: Clone + fmt::Debug {
     /// What is sent to a store.
     type Request: Payload;
     /// What a store answers.
     type Reply: Payload;
 
-    /// What to send to this store.
-    fn request(&self, store: u64, request: &Request) -> Self::Request;
+    /// A client calls: what was gathered for an operation before this one counts no more.
+    fn begin(&mut self) {}
 
-    /// What a reply means; the session may learn from it.
-    fn read(&mut self, reply: &Self::Reply) -> Answer;
+    /// The store that is likeliest to serve what comes next of the operation; `None` if there is none that is likelier
+    /// than others. It must not give the same stores over and over while they are asked [in vain](Session::in_vain).
+    fn store(&self, _request: &Request) -> Option<u64> {
+        None
+    }
+
+    /// What to send to this store next.
+    fn request(&mut self, store: u64, request: &Request) -> Self::Request;
+
+    /// What this store's reply to the last [`request`](Session::request) means; the session learns from it.
+    fn read(&mut self, store: u64, request: &Request, reply: &Self::Reply) -> Answer;
+
+    /// This store did not serve what was asked for last, or did not answer in time.
+    fn in_vain(&mut self, _store: u64, _request: &Request) {}
+
+    /// What is known of where the request would be served is of no use.
+    fn forget(&mut self, _request: &Request) {}
 }
 
 /// What became of a request.
@@ -29,11 +46,15 @@ pub trait Session: Clone + fmt::Debug {
 pub enum Answer {
     /// It was executed, and this came of it.
     Done(Outcome),
+    /// Its part of the operation was executed; the operation has another.
+    More,
     /// It was not executed and never will be: the store does not lead, and may know who does.
     NotLeader {
         /// The leader's store.
         leader: Option<u64>,
     },
+    /// It was not executed and never will be: the client was wrong about the cluster, and knows better now.
+    Learned,
     /// It was not executed and never will be, for another reason.
     Refused,
     /// Nobody can tell whether it was executed or will be.
@@ -48,11 +69,11 @@ impl Session for PlainSession {
     type Request = Request;
     type Reply = Answer;
 
-    fn request(&self, _: u64, request: &Request) -> Request {
+    fn request(&mut self, _: u64, request: &Request) -> Request {
         request.clone()
     }
 
-    fn read(&mut self, reply: &Answer) -> Answer {
+    fn read(&mut self, _: u64, _: &Request, reply: &Answer) -> Answer {
         reply.clone()
     }
 }
@@ -114,15 +135,17 @@ impl Payload for Answer {
             Answer::NotLeader { leader } => hash.word(8 | leader.map_or(0, |leader| leader << 8)),
             Answer::Refused => hash.word(9),
             Answer::Unknown => hash.word(10),
+            Answer::More => hash.word(11),
+            Answer::Learned => hash.word(12),
         }
     }
 
     fn describe(&self) -> String {
         match self {
-            Answer::Done(_) => "ok".to_owned(),
+            Answer::Done(_) | Answer::More => "ok".to_owned(),
             Answer::NotLeader { leader: Some(leader) } => format!("not leader, try {leader}"),
             Answer::NotLeader { leader: None } => "not leader".to_owned(),
-            Answer::Refused => "refused".to_owned(),
+            Answer::Refused | Answer::Learned => "refused".to_owned(),
             Answer::Unknown => "unknown".to_owned(),
         }
     }

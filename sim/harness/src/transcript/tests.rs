@@ -1,6 +1,6 @@
 //! The transcripts of small made-up records, compared whole: what they look like is what they promise.
 
-use raftsim_kernel::{Cause, Duration, Loss, NodeId, Time};
+use raftsim_kernel::{Cause, DbId, Duration, Loss, Losses, NodeId, Time};
 
 use super::{HEAD, TAIL, story, trace};
 use crate::check::{ReplicaState, Role};
@@ -27,7 +27,7 @@ struct Made {
 
 impl Made {
     fn new(detail: Detail) -> Made {
-        Made { record: Record::new(detail, 3), states: [None; 3] }
+        Made { record: Record::new(detail, 3, 1), states: [None; 3] }
     }
 
     fn step(&mut self, at: u64, text: &str) {
@@ -39,7 +39,7 @@ impl Made {
         let mut now = slot.unwrap_or(BOOTED);
         change(&mut now);
         let leader = (now.leader > 0).then_some(now.leader);
-        self.record.state(millis(at), NodeId(store - 1), slot.as_ref(), &now, leader);
+        self.record.state(millis(at), NodeId(store - 1), 1, slot.as_ref(), &now, leader);
         *slot = Some(now);
     }
 
@@ -51,11 +51,19 @@ impl Made {
         self.change(at, store, |s| s.commit = index);
     }
 
+    fn push(&mut self, at: u64, store: u64, region: u64, what: What) {
+        self.record.push(millis(at), Place::Store(store), region, what);
+    }
+
     fn cause(&mut self, at: u64, store: u32, cause: &Cause<'_, Node<Raftstore>>) {
         self.record.cause(millis(at), NodeId(store - 1), cause);
         if matches!(cause, Cause::Crash { .. }) {
             self.states[store as usize - 1] = None;
         }
+    }
+
+    fn lead(&mut self, at: u64, store: u64, region: u64, term: u64) {
+        self.push(at, store, region, What::Role { role: Role::Leader, term, leader: Some(store) });
     }
 
     /// Three stores boot, and store 1 comes to lead term 1.
@@ -87,7 +95,7 @@ fn an_election_a_crash_and_a_finding_read_top_to_bottom() {
     made.commit(175, 2, 6);
     made.step(200, "crash = \"leader\", losing = \"unsynced\", as = \"old\"");
     made.step(200, "old is store 1");
-    made.cause(200, 1, &Cause::Crash { loss: Loss::Unsynced });
+    made.cause(200, 1, &Cause::Crash { losses: &Loss::Unsynced.into() });
     made.commit(210, 3, 6);
     made.role(420, 2, Role::Candidate, 2, 0);
     made.step(500, "restart = \"old\"");
@@ -125,9 +133,9 @@ fn pre_votes_members_and_snapshots_are_news() {
     made.role(100, 1, Role::PreCandidate, 0, 0);
     made.role(110, 1, Role::Candidate, 1, 0);
     made.role(120, 1, Role::Leader, 1, 1);
-    made.record.push(millis(200), Place::Store(1), What::Members("members 1 2".to_owned()));
-    made.record.push(millis(210), Place::Store(2), What::Members("members 1 2".to_owned()));
-    made.record.push(millis(300), Place::Store(3), What::Snapshot(57));
+    made.push(200, 1, 1, What::Members("members 1 2".to_owned()));
+    made.push(210, 2, 1, What::Members("members 1 2".to_owned()));
+    made.push(300, 3, 1, What::Snapshot(57));
     assert_text(
         &story(&made.record),
         r#"
@@ -137,6 +145,43 @@ fn pre_votes_members_and_snapshots_are_news() {
 0.120s  LEADER t1
 0.200s  members 1 2       members 1 2
 0.300s                                 snapshot to 57
+"#
+        .trim_start_matches('\n'),
+    );
+}
+
+#[test]
+fn with_several_regions_each_cell_says_which() {
+    let mut made = Made::new(Detail::Story);
+    (1..=3).for_each(|store| made.role(0, store, Role::Follower, 0, 0));
+    made.role(100, 1, Role::Leader, 1, 1);
+    made.step(200, "split = \"k5\"");
+    for store in 1..=3 {
+        made.push(210, store, 1, What::Split("split r1 ..k5 | r1000 k5..".to_owned()));
+    }
+    made.lead(300, 2, 1000, 6);
+    made.lead(301, 2, 1, 7);
+    made.push(302, 1, 1, What::Commit(9));
+    made.push(303, 1, 1000, What::Commit(7));
+    made.push(310, 2, 1000, What::Order("add 1005 on 3".to_owned()));
+    made.push(320, 3, 1000, What::Created);
+    made.push(330, 2, 1000, What::Sends(3));
+    made.push(340, 3, 1000, What::Snapshot(7));
+    made.push(350, 3, 1000, What::Ingested);
+    made.push(500, 3, 1, What::Destroyed);
+    made.cause(600, 2, &Cause::Crash { losses: &Losses::all(Loss::Nothing).with(DbId(1), Loss::Newest(2)) });
+    made.cause(700, 2, &Cause::Start);
+    // Each replica says its term when its store boots.
+    for region in [1, 1000] {
+        made.push(700, 2, region, What::Role { role: Role::Follower, term: 7, leader: None });
+    }
+    assert_text(
+        &story(&made.record),
+        r#"
+  time  store 1                    store 2                       store 3
+0.100s  r1 LEADER t1
+0.200s -- split = "k5"
+0.210s  split r1 ..k5 | r1000 k5..  split r1 ..k5 | r1000 k5..  split r1 ..k5 | r1000 k5..
 "#
         .trim_start_matches('\n'),
     );
@@ -221,6 +266,6 @@ fn a_trace_has_a_line_for_each_event_in_its_column() {
 
 #[test]
 fn an_empty_record_is_a_header() {
-    assert_eq!(story(&Record::new(Detail::Story, 2)), "time  store 1  store 2\n");
-    assert_eq!(trace(&Record::new(Detail::Everything, 0)), "time  clients\n");
+    assert_eq!(story(&Record::new(Detail::Story, 2, 1)), "time  store 1  store 2\n");
+    assert_eq!(trace(&Record::new(Detail::Everything, 0, 1)), "time  clients\n");
 }

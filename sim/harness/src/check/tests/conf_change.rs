@@ -181,3 +181,25 @@ fn whoever_judges_changes_when_they_are_applied_leaves_it_out() {
     let cluster = Cluster::judged_by(Checks::default().without(Check::ConfChange), 3).leads(1, 6);
     cluster.writes_change(1, 6, 6).writes_change(1, 7, 6).holds();
 }
+
+#[test]
+fn the_membership_of_a_snapshot_counts_once_its_data_is_there() {
+    // Two changes ahead of replica 4, which has its data in a later event than the snapshot.
+    let five = Cluster::with_voters(Checks::default(), 5, vec![1, 2, 3]);
+    let leader = replicated(five.leads(1, 6), 6..=6, 6);
+    let leader = leader.writes_change(1, 7, 6).syncs(1).writes_change(2, 7, 6).syncs(2);
+    let leader = leader.applies_voters(1, &[1, 2, 3, 4], 7).applies_voters(2, &[1, 2, 3, 4], 7);
+    let leader = leader.enters(3, 6).writes(3, 6..=6, 6).writes_change(3, 7, 6).syncs(3);
+    let leader = leader.writes_change(1, 8, 6).syncs(1).writes_change(2, 8, 6).syncs(2);
+    let leader = leader.writes_change(3, 8, 6).syncs(3).applies_voters(1, &[1, 2, 3, 4, 5], 8);
+    let mut begun = leader.enters(4, 6);
+    begun.machine(4).restoring = true;
+    let begun = begun.starts_after(4, 8, 6).syncs(4);
+    let ends_with = |voters: &[u64]| {
+        let mut cluster = begun.clone();
+        cluster.machine(4).restoring = false;
+        cluster.applies_voters(4, voters, 8)
+    };
+    ends_with(&[1, 2, 3, 4, 5]).holds();
+    ends_with(&[1, 2, 3]).breaks(Check::ConfChange, "after the membership change at index 8");
+}

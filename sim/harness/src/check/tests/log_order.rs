@@ -77,3 +77,23 @@ fn what_is_applied_need_not_be_durable_here_but_must_be_there() {
     ahead.clone().crashes(3).boots(3).writes(3, 6..=9, 6).commits(3, 9).holds();
     ahead.state(3, |state| (state.commit, state.applied) = (9, 9)).breaks(Check::LogOrder, "5, 9, 9, 8");
 }
+
+#[test]
+fn a_snapshot_is_ahead_of_its_data() {
+    let leader = Cluster::of(3).leads(1, 6).has(1, 6..=9, 6).enters(2, 6).has(2, 6..=9, 6).commits(1, 9);
+    let restoring = |applied: u64, restoring| {
+        let mut cluster = leader.clone().enters(3, 6);
+        let machine = cluster.machine(3);
+        machine.visible.log.start_after(9, 6);
+        machine.restoring = restoring;
+        let state = &mut machine.state;
+        (state.truncated, state.commit, state.last, state.applied) = (9, 9, 9, applied);
+        cluster.event(3, &[DiskWrite::Start { index: 9, term: 6, restored: true }])
+    };
+    let mut done = restoring(5, true);
+    done.machine(3).restoring = false;
+    done.clone().commits(3, 9).holds();
+    done.event(3, &[]).breaks(Check::LogOrder, "9, 5, 9, 9");
+    restoring(5, false).breaks(Check::LogOrder, "9, 5, 9, 9");
+    restoring(10, true).breaks(Check::LogOrder, "9, 10, 9, 9");
+}

@@ -6,13 +6,16 @@
 
 mod commit_rule;
 mod conf_change;
+mod data_digest;
 mod election_safety;
 mod leader_append_only;
 mod leader_completeness;
 mod log_matching;
 mod log_order;
 mod monotone;
+mod progress;
 mod region;
+mod regions;
 mod send_implies_durable;
 mod state_machine_safety;
 mod vote_once;
@@ -33,6 +36,8 @@ struct Machine {
     voters: Vec<u64>,
     /// The voters that a joint configuration comes from.
     outgoing: Vec<u64>,
+    /// A snapshot's data is on its way into the state machine.
+    restoring: bool,
     /// Number of the last write.
     written: u64,
     visible: OnDisk,
@@ -79,6 +84,7 @@ impl Cluster {
             state,
             voters,
             outgoing: Vec::new(),
+            restoring: false,
             written: 0,
             visible: disk.clone(),
             durable: disk.clone(),
@@ -223,6 +229,15 @@ impl Cluster {
         self.commits(id, index)
     }
 
+    /// Believes of its peers that they match up to an index: replica, index, and what to send next.
+    fn believes(mut self, id: u64, peers: &[(u64, u64, u64)]) -> Cluster {
+        self.act(id);
+        let state = self.machine(id).state;
+        let peers = peers.iter().map(|&(replica, matched, next)| PeerProgress { replica, matched, next });
+        self.facts(id).progress(&state, &peers.collect::<Vec<_>>());
+        self
+    }
+
     // Messages.
 
     /// Sends a message of its term.
@@ -334,12 +349,12 @@ impl Cluster {
             machine.written += 1;
             machine.pending.push((machine.written, machine.visible.clone()));
         }
-        let Machine { state, voters, outgoing, written, .. } = machine.clone();
+        let Machine { state, voters, outgoing, written, restoring, .. } = machine.clone();
         let mut facts = self.facts(id);
         for write in batch {
             facts.wrote(written, *write, &state);
         }
-        facts.state(&state, Voters { incoming: &voters, outgoing: &outgoing });
+        facts.state(&state, Voters { incoming: &voters, outgoing: &outgoing }, restoring);
         self
     }
 }

@@ -1,7 +1,53 @@
 //! What goes wrong between machines, and what takes it back.
 
-use super::{Endpoint, Latency, MessageKind};
+use super::{Endpoint, Latency, Losing, MessageKind};
 use raftsim_kernel::{Duration, Ppm};
+
+/// What a crash takes from each database of a store. Written as one word or number where all lose the same, as
+/// `{ raft, kv, snapshots }` otherwise; a database that such a table leaves out loses nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Losses {
+    /// From the database that holds the log, of systems with a single database from that one.
+    pub raft: Lost,
+    /// From the database of clients' data.
+    pub kv: Lost,
+    /// From the database of snapshots.
+    pub snapshots: Lost,
+}
+
+/// What a crash takes of the writes of one database that no sync has covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// As the word says.
+    Word(Losing),
+    /// The newest writes, so many of them, or all if there are fewer; positive.
+    Newest(u64),
+}
+
+impl Losses {
+    /// The same from every database.
+    #[must_use]
+    pub const fn all(lost: Lost) -> Losses {
+        Losses { raft: lost, kv: lost, snapshots: lost }
+    }
+
+    /// What the database of this name loses.
+    #[must_use]
+    pub fn of(&self, database: &str) -> Lost {
+        match database {
+            "kv" => self.kv,
+            "snapshots" => self.snapshots,
+            _ => self.raft,
+        }
+    }
+}
+
+impl Default for Losses {
+    /// A random part of each database.
+    fn default() -> Losses {
+        Losses::all(Lost::Word(Losing::Random))
+    }
+}
 
 /// What `heal` takes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +89,8 @@ pub struct Filter {
     pub effect: Effect,
     /// The kinds it picks; not empty.
     pub messages: Vec<MessageKind>,
+    /// A key of the region whose messages it picks, as of when the step runs; of any where `None`. Raftstore only.
+    pub of: Option<String>,
     /// Senders; all where `None`.
     pub from: Option<Vec<Endpoint>>,
     /// Receivers; all where `None`.

@@ -33,6 +33,8 @@ pub enum Insist {
 /// What a replica's applied configuration is; at least one part is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
+    /// A key of the region; the first region where `None`.
+    pub of: Option<String>,
     /// Whose configuration: every one's of several; the leader's where empty.
     pub on: Vec<Target>,
     /// Exactly these vote, in a joint configuration for the new half; may be empty.

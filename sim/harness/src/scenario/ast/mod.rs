@@ -11,14 +11,16 @@ mod operations;
 mod targets;
 
 pub use super::config::{
-    BareConfig, ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, RaftConfig, RaftstoreConfig,
+    BareConfig, ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, PlacementConfig, RaftConfig,
+    RaftstoreConfig,
 };
 pub use super::names::{
-    Check, Ending, Gauge, Keyword, Losing, MessageKind, ReadIndexMode, ReadPath, Role, System, Transition,
+    Check, Churn, Ending, Gauge, Keyword, Losing, MessageKind, PlacementMode, ReadIndexMode, ReadPath,
+    RecordKind, Role, System, Transition,
 };
 pub use super::units::{Bytes, Latency};
-pub use faults::{Effect, Filter, Heal, NetworkChange};
-pub use looks::{Answer, Compares, Condition, Expectation, Leader};
+pub use faults::{Effect, Filter, Heal, Losses, Lost, NetworkChange};
+pub use looks::{Answer, Compares, Condition, Expectation, Leader, Region};
 pub use membership::{Insist, Members, MembershipChange};
 pub use operations::{Issuer, Keys, Load, Mix, Operate, Operation, ScanRange};
 pub use targets::{Endpoint, FilterRef, Target};
@@ -53,6 +55,8 @@ pub struct Scenario {
     pub raftstore: RaftstoreConfig,
     /// The knobs of the bare-Raft system.
     pub bare: BareConfig,
+    /// The placement driver; `None`: the cluster has none. Raftstore only.
+    pub placement: Option<PlacementConfig>,
     /// How links behave at the start.
     pub network: NetworkConfig,
     /// How disks behave at the start.
@@ -77,6 +81,7 @@ impl Scenario {
             raft: RaftConfig::default(),
             raftstore: RaftstoreConfig::default(),
             bare: BareConfig::default(),
+            placement: None,
             network: NetworkConfig::default(),
             disk: DiskConfig::default(),
             client: ClientConfig::default(),
@@ -150,9 +155,25 @@ pub enum Action {
         /// Which stores.
         targets: Vec<Target>,
         /// What their databases lose.
-        losing: Losing,
+        losing: Losses,
         /// Name bound to the store; only with exactly one singular target.
         name: Option<String>,
+    },
+    /// `crash = "placement"`: the placement driver stops, and loses what was not synced.
+    CrashPlacement,
+    /// `restart = "placement"`: the placement driver starts from its disk; a running one shuts down first.
+    RestartPlacement,
+    /// `pause`: the processes of stores stand still while time goes on: what comes to them waits. A crash ends it.
+    Pause {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// Name bound to the store; only with exactly one singular target.
+        name: Option<String>,
+    },
+    /// `resume`: paused stores go on, with all that has come to them in the meantime.
+    Resume {
+        /// Which stores.
+        targets: Vec<Target>,
     },
     /// `restart`: stores start from their disks. Running ones shut down first, which makes what they wrote durable.
     Restart {
@@ -167,7 +188,9 @@ pub enum Action {
         /// Name bound to the store; only where the groups name exactly one singular target in all.
         name: Option<String>,
     },
-    /// `isolate`: each of the stores is cut off from all other stores.
+    /// `isolate = "placement"`: the placement driver is cut off from all stores.
+    IsolatePlacement,
+    /// `isolate`: each of the stores is cut off from all other stores and the placement driver.
     Isolate {
         /// Which stores.
         targets: Vec<Target>,
@@ -195,6 +218,8 @@ pub enum Action {
     Clear(FilterRef),
     /// `campaign`: an operator makes a store start an election now.
     Campaign {
+        /// A key of the region; the first region where `None`.
+        of: Option<String>,
         /// Which store; singular.
         target: Target,
         /// Name bound to the store.
@@ -202,6 +227,8 @@ pub enum Action {
     },
     /// `transfer`: an operator asks for a store to become the leader.
     Transfer {
+        /// A key of the region; the first region where `None`.
+        of: Option<String>,
         /// Which store; singular.
         target: Target,
         /// Whom the operator asks, singular; the leader where `None`.
@@ -209,13 +236,24 @@ pub enum Action {
         /// Name bound to the store that is to lead.
         name: Option<String>,
     },
-    /// `change`: an operator asks for other members. The step ends when that is proposed, not when it is applied.
+    /// `change`: an operator asks for other members. The step ends when that is proposed, not when it is applied. With
+    /// a placement driver it is an order to that, and ends at once.
     Change {
+        /// A key of the region; the first region where `None`.
+        of: Option<String>,
         /// What is asked for.
         change: MembershipChange,
         /// Whom the operator asks, singular; the leader of the moment where `None`.
         via: Option<Target>,
         /// How hard the operator tries.
+        insist: Insist,
+    },
+    /// `split`: an operator splits regions, so that one starts at each of these keys; with a placement driver by orders to
+    /// that.
+    Split {
+        /// The keys, in order.
+        keys: Keys,
+        /// How hard the operator tries, for each key.
         insist: Insist,
     },
     /// `forget-leader`: followers act as if they had no leader, until they hear of one again.
@@ -228,8 +266,11 @@ pub enum Action {
         /// Which store; singular.
         target: Target,
     },
-    /// `compact`: stores take a snapshot of their state machines now and drop the log before it.
+    /// `compact`: bare Raft nodes take a snapshot of their state machines now and drop the log before it; replicas of
+    /// raftstore that lead propose to drop what they have applied.
     Compact {
+        /// A key of the region; the first region where `None`.
+        of: Option<String>,
         /// Which stores.
         targets: Vec<Target>,
     },

@@ -6,10 +6,11 @@
 
 mod forms;
 
-pub(super) use forms::FORMS;
+pub(super) use forms::forms;
 
 use super::names::{
-    Check, Ending, Keyword, Losing, MessageKind, ReadIndexMode, ReadPath, Role, System, Transition,
+    Check, Churn, Ending, Keyword, Losing, MessageKind, PlacementMode, ReadIndexMode, ReadPath, RecordKind,
+    Role, System, Transition,
 };
 
 /// The shape of a value.
@@ -21,6 +22,8 @@ pub(super) enum Shape {
     Key,
     /// One key or a numbered range of them.
     Keys,
+    /// An end of a region's range: a key, or nothing.
+    Border,
     /// What a scan covers.
     ScanRange,
     /// A span of virtual time.
@@ -55,6 +58,12 @@ pub(super) enum Shape {
     True,
     /// One of a list of words.
     Word(&'static Words),
+    /// Several of a list of words.
+    Words(&'static Words),
+    /// What one database loses.
+    Lost,
+    /// What a store's databases lose.
+    Losses,
     /// This very word.
     Literal(&'static str),
     /// One store.
@@ -110,6 +119,9 @@ pub(super) static SYSTEMS: Words = words::<System>();
 pub(super) static READ_INDEX: Words = words::<ReadIndexMode>();
 pub(super) static READ_PATHS: Words = words::<ReadPath>();
 pub(super) static TRANSITIONS: Words = words::<Transition>();
+pub(super) static RECORDS: Words = words::<RecordKind>();
+pub(super) static MODES: Words = words::<PlacementMode>();
+pub(super) static CHURNS: Words = words::<Churn>();
 
 impl Shape {
     /// What is expected, for "expected ..., found ...".
@@ -118,6 +130,7 @@ impl Shape {
             Shape::Text => "a string",
             Shape::Key => "a key such as \"k1\"",
             Shape::Keys => "a key such as \"k1\" or a numbered range such as \"k1..k50\"",
+            Shape::Border => "a key such as \"k1\", or \"\" where the range is open",
             Shape::ScanRange => "a range of keys such as \"a..z\", or \"all\"",
             Shape::Duration | Shape::Positive => "a duration such as \"1.5s\" or \"250ms\"",
             Shape::Time => "a time since the start such as \"1.5s\" or \"250ms\"",
@@ -137,6 +150,15 @@ impl Shape {
             Shape::Flag => "true or false",
             Shape::True => "true",
             Shape::Word(words) => return format!("{} such as \"{}\"", words.what, (words.list)()[0].0),
+            Shape::Words(words) => {
+                return format!("{} such as \"{}\", or an array of them", words.what, (words.list)()[0].0);
+            }
+            Shape::Lost => {
+                "\"random\", \"unsynced\", \"nothing\" or the number of newest writes that are lost"
+            }
+            Shape::Losses => {
+                "\"random\", \"unsynced\", \"nothing\", the number of newest writes that are lost, or a table such as { raft = \"unsynced\", kv = 2 }"
+            }
             Shape::Literal(word) => return format!("\"{word}\""),
             Shape::Store => "one store: a number, \"leader\", \"follower\", \"leader of KEY\" or a name",
             Shape::Targets => "a store number, a target such as \"leader\", a name, or an array of them",
@@ -249,6 +271,13 @@ impl Form {
     }
 }
 
+/// Words before a key that stand for stores, with what each means.
+pub(super) static TARGETS_OF: [(&str, &str); 3] = [
+    ("leader of", "The store that leads the region of a key."),
+    ("follower of", "One running member of a key's region but its leader, drawn by the run."),
+    ("followers of", "Every member of a key's region but its leader, learners and stopped stores too."),
+];
+
 static WHEN: [Choice; 1] = [Choice { keys: &["at", "after"], number: Number::AtMostOne }];
 
 /// Options that every step has; one of them at most.
@@ -276,6 +305,19 @@ pub(super) static MEMBERS: [Field; 3] = [
     opt("remove", Shape::Targets, "Stores that leave the group."),
 ];
 
+/// The databases of `losing`.
+pub(super) static LOSSES: [Field; 3] = [
+    opt("raft", Shape::Lost, "What the database with the log loses; default \"nothing\"."),
+    Field {
+        system: Some(System::Raftstore),
+        ..opt("kv", Shape::Lost, "What the database with clients' data loses; default \"nothing\".")
+    },
+    Field {
+        system: Some(System::Raftstore),
+        ..opt("snapshots", Shape::Lost, "What the database with snapshots loses; default \"nothing\".")
+    },
+];
+
 const WEIGHT: Shape = Shape::Count(0, 1_000_000);
 
 /// The fields of `mix`.
@@ -290,9 +332,9 @@ pub(super) static MIX: [Field; 6] = [
 
 /// Words that stand for stores, with what each means; none of them can be a name.
 pub(super) static TARGETS: [(&str, &str); 5] = [
-    ("leader", "The store that leads."),
-    ("follower", "One running member of the group but the leader, drawn by the run."),
-    ("followers", "Every member of the group but the leader, learners and stopped stores too."),
+    ("leader", "The store that leads the region of the step."),
+    ("follower", "One running member of the step's region but its leader, drawn by the run."),
+    ("followers", "Every member of the step's region but its leader, learners and stopped stores too."),
     ("all", "Every store."),
     (
         "others",
@@ -301,18 +343,18 @@ pub(super) static TARGETS: [(&str, &str); 5] = [
 ];
 
 /// Words that cannot be names besides those of [`TARGETS`].
-pub(super) const RESERVED: [&str; 4] = ["client", "clients", "any", "none"];
+pub(super) const RESERVED: [&str; 5] = ["client", "clients", "placement", "any", "none"];
 
-/// The verbs, each once, in the order of [`FORMS`].
+/// The verbs, each once, in the order of [`forms`].
 pub(super) fn verbs() -> Vec<&'static str> {
-    let mut verbs: Vec<&'static str> = FORMS.iter().map(|form| form.verb).collect();
+    let mut verbs: Vec<&'static str> = forms().map(|form| form.verb).collect();
     verbs.dedup();
     verbs
 }
 
 /// The forms of a verb.
 pub(super) fn forms_of(verb: &str) -> impl Iterator<Item = &'static Form> {
-    FORMS.iter().filter(move |form| form.verb == verb)
+    forms().filter(move |form| form.verb == verb)
 }
 
 /// Whether the verb makes a message filter, so that its `as` names the filter and not a store.

@@ -26,7 +26,7 @@ use smallvec::SmallVec;
 use twox_hash::XxHash3_64;
 
 use super::DB;
-use crate::system::{DiskWrite, HardState as Promised, LogEntry, LogTerms, OnDisk};
+use crate::system::{DiskWrite, HardState as Promised, LogEntry, LogTerms, OnDisk, RecordKind};
 
 /// A key.
 type Name = [u8; 9];
@@ -191,6 +191,18 @@ pub(super) fn log_write(change: &Change) -> Option<DiskWrite> {
         digest: XxHash3_64::oneshot(&value[COMMIT..]),
         conf_change,
     }))
+}
+
+/// What a change is. The snapshot that the log follows is this system's apply state.
+pub(super) fn record(change: &Change) -> Option<RecordKind> {
+    Some(match (&change.key[..], &change.new) {
+        (key, _) if key == SNAPSHOT => RecordKind::ApplyState,
+        (key, _) if key == HARD_STATE => RecordKind::RaftState,
+        (key, new) => {
+            index_of(key)?;
+            if new.is_some() { RecordKind::Log } else { RecordKind::LogGone }
+        }
+    })
 }
 
 /// What the disk holds, for the checks. What does not decode reads as nothing: the store refuses it on its own.

@@ -117,6 +117,11 @@ impl Machine {
         self.pairs.iter().map(|(key, value)| (key.as_bytes(), value))
     }
 
+    /// Bytes of all keys and values. Looks at all of them.
+    pub(super) fn size(&self) -> u64 {
+        self.pairs().map(|(key, value)| (key.len() + value.len()) as u64).sum()
+    }
+
     fn compare_and_set(&mut self, key: &[u8], expected: Option<&Bytes>, value: Bytes) -> Outcome {
         let previous = self.get(key).cloned();
         let succeeded = previous.as_ref() == expected;

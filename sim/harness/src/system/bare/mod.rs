@@ -1,8 +1,7 @@
 //! Bare Raft as a system: one group, a node of the crate `raft` on each store, and a small key-value state machine.
 //!
-//! Nothing stands between consensus and the harness: no regions, no second database, no request headers. So it shows what
-//! raftstore has no use for yet (membership changes, snapshots, reads that bypass the log, lease reads), and its speed is
-//! that of raft and the simulator alone. It is also the pattern for other implementations of Raft: what a `RawNode` hands
+//! Nothing stands between consensus and the harness: no regions, no second database, no request headers. So its speed is
+//! that of raft and the simulator alone, and what is found here is raft's own. It is also the pattern for other implementations of Raft: what a `RawNode` hands
 //! out is written, sent and applied here in about as many lines as there are duties.
 //!
 //! - `replica`: the ready loop, and what waits for the disk, for the log and for a read index.
@@ -24,8 +23,8 @@ use bytes::Bytes;
 use raftsim_kernel::{Change, DbId, Disk, Duration, Time, WriteSeq};
 
 use super::{
-    Alarm, FIRST_REGION, LogWrite, MemberChange, OnDisk, Operator, PlainSession, ReplicaView, RequestId,
-    StoreContext, System, priority, view,
+    Alarm, FIRST_REGION, LogWrite, MemberChange, NoPlacement, Nothing, OnDisk, Operator, PlainSession,
+    RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System, log_size, priority, progress, view,
 };
 use crate::history::Request;
 use crate::scenario::{ReadIndexMode, ReadPath, Scenario, Transition};
@@ -66,9 +65,12 @@ type Cx<'a, 'b> = StoreContext<'a, 'b, BareRaft>;
 impl System for BareRaft {
     type Message = Message;
     type Session = PlainSession;
+    type Placement = NoPlacement;
 
     const DATABASES: &'static [&'static str] = &["raft"];
     const LOG_DB: DbId = DB;
+    /// The state machine is in memory.
+    const DATA_DB: Option<DbId> = None;
 
     fn new(scenario: &Scenario, store: u64) -> BareRaft {
         let members = ConfState {
@@ -125,6 +127,12 @@ impl System for BareRaft {
         self.with(cx, |replica, cx| replica.on_synced(up_to, cx));
     }
 
+    fn on_task(&mut self, _: u64, _: &mut Cx<'_, '_>) {}
+
+    fn on_placement(&mut self, response: Nothing, _: &mut Cx<'_, '_>) {
+        match response {}
+    }
+
     fn on_operator(&mut self, _: u64, command: &Operator, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let mut answer = Err("the store does not serve".to_owned());
         self.with(cx, |replica, _| answer = replica.command(command));
@@ -140,8 +148,23 @@ impl System for BareRaft {
     }
 
     fn replica(&self, region: u64) -> Option<ReplicaView<'_>> {
-        let serves = self.failed.is_none() && region == FIRST_REGION;
-        self.replica.as_ref().filter(|_| serves).map(replica_view)
+        self.serving().filter(|_| region == FIRST_REGION).map(replica_view)
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = ReplicaView<'_>> {
+        self.replica(FIRST_REGION).into_iter()
+    }
+
+    fn progress(&self, _: u64) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.serving().into_iter().flat_map(|replica| progress(replica.raft()))
+    }
+
+    fn region_of(&self, _: &[u8]) -> Option<u64> {
+        self.serving().map(|_| FIRST_REGION)
+    }
+
+    fn size(&self, _: u64) -> u64 {
+        self.serving().map_or(0, |replica| replica.machine().size() + log_size(replica.raft()))
     }
 
     fn store_of(&self, _: u64, replica: u64) -> Option<u64> {
@@ -150,6 +173,14 @@ impl System for BareRaft {
 
     fn log_write(change: &Change) -> Option<LogWrite> {
         disk::log_write(change).map(|write| LogWrite { region: FIRST_REGION, write })
+    }
+
+    fn record(_: DbId, change: &Change) -> Option<(u64, RecordKind)> {
+        disk::record(change).map(|kind| (FIRST_REGION, kind))
+    }
+
+    fn data_key(_: &[u8]) -> Option<&[u8]> {
+        None
     }
 
     fn on_disk(disk: &Disk, _: u64) -> OnDisk {
@@ -163,9 +194,20 @@ impl System for BareRaft {
     fn data<'a>(&'a self, _: &'a Disk) -> impl Iterator<Item = (&'a [u8], &'a Bytes)> {
         self.replica.iter().flat_map(|replica| replica.machine().pairs())
     }
+
+    /// There are no indexes that could differ from the one replica.
+    fn audit(&self, _: &Disk, _: u64) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl BareRaft {
+    /// The replica, unless the store has failed.
+    #[inline]
+    fn serving(&self) -> Option<&Replica> {
+        self.replica.as_ref().filter(|_| self.failed.is_none())
+    }
+
     /// The frame of every input: the replica is given the ticks that went by, then the input, and does what follows.
     #[inline]
     fn with(&mut self, cx: &mut Cx<'_, '_>, input: impl FnOnce(&mut Replica, &mut Cx<'_, '_>)) {
@@ -189,7 +231,7 @@ impl BareRaft {
 
 #[inline]
 fn replica_view(replica: &Replica) -> ReplicaView<'_> {
-    view(FIRST_REGION, replica.raft(), replica.restored())
+    view(FIRST_REGION, replica.raft(), replica.restored(), RegionRange::whole())
 }
 
 fn raft_config(scenario: &Scenario, store: u64) -> Config {
@@ -217,12 +259,14 @@ fn raft_config(scenario: &Scenario, store: u64) -> Config {
         priority: priority(scenario, store),
         apply_unpersisted: knobs.apply_unpersisted,
         seed: 0,
+        // Nothing is made of it: every boot waits until no lease can stand that an earlier life vouched for.
+        first_life: false,
     }
 }
 
 /// What an operator asks for, as raft has it.
 fn conf_change(change: &MemberChange) -> ConfChangeV2 {
-    let MemberChange::Members { add, learn, remove, transition } = change else {
+    let MemberChange::Members { add, learn, remove, transition, .. } = change else {
         return ConfChangeV2::default();
     };
     let single = |kind: ConfChangeType| {

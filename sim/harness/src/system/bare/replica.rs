@@ -223,6 +223,7 @@ impl Replica {
                 self.compacting = self.image();
                 Ok(())
             }
+            Operator::Split { .. } => return Err("there is one group, and it cannot be split".to_owned()),
         };
         answer.map_err(|error| error.to_string())
     }

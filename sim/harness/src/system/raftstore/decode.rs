@@ -3,14 +3,15 @@
 //! Entries and hard states are read by hand: the checks need two numbers of a message that prost would
 //! rebuild whole, and they need them of every write of a run.
 
+use bytes::Bytes;
 use prost::Message as _;
-use raft_proto::raft_serverpb::{RaftApplyState, RaftLocalState};
-use raftsim_kernel::{Change, Disk};
+use raft_proto::raft_serverpb::{PeerState, RaftApplyState, RaftLocalState, RegionLocalState, SnapshotRecord};
+use raftsim_kernel::{Change, DbId, Disk};
 use raftstore::keys::{self, Key};
 use twox_hash::XxHash3_64;
 
-use super::{KV_DB, RAFT_DB};
-use crate::system::{DiskWrite, HardState, LogEntry, LogTerms, LogWrite, OnDisk};
+use super::{KV_DB, RAFT_DB, SNAPSHOT_DB};
+use crate::system::{DiskWrite, HardState, LogEntry, LogTerms, LogWrite, OnDisk, RecordKind};
 
 /// What a change of the raft database means to the checks, if anything.
 pub(super) fn log_write(change: &Change) -> Option<LogWrite> {
@@ -23,16 +24,69 @@ pub(super) fn log_write(change: &Change) -> Option<LogWrite> {
     Some(LogWrite { region, write })
 }
 
-/// What a disk holds of a region's replica. What does not decode reads as nothing: the store refuses it on
-/// its own.
+/// What a change is, and of which region. What does not decode is nothing.
+pub(super) fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)> {
+    let pick = |there, gone| if change.new.is_some() { there } else { gone };
+    if db == SNAPSHOT_DB {
+        let region = u64::from_be_bytes(*change.key.first_chunk()?);
+        return Some((region, pick(RecordKind::Chunk, RecordKind::ChunkGone)));
+    }
+    if keys::decode_data(&change.key).is_some() {
+        return Some((0, pick(RecordKind::Data, RecordKind::DataGone)));
+    }
+    Some(match keys::decode(&change.key)? {
+        Key::RaftLog { region, .. } => (region, pick(RecordKind::Log, RecordKind::LogGone)),
+        Key::RaftState { region } => (region, pick(RecordKind::RaftState, RecordKind::RaftStateGone)),
+        Key::ApplyState { region } => (region, apply_state(change)?),
+        Key::RegionState { region } => (region, region_state(change)?),
+        Key::Birth { region } => (region, pick(RecordKind::Birth, RecordKind::BirthGone)),
+        Key::SnapshotRecord { region } => {
+            (region, pick(RecordKind::SnapshotRecord, RecordKind::SnapshotRecordGone))
+        }
+        Key::PrepareBootstrap | Key::StoreIdent => return None,
+    })
+}
+
+/// An apply state, or one that moves the start of the log. The first one of a replica moves nothing.
+fn apply_state(change: &Change) -> Option<RecordKind> {
+    let truncated = |value: &Bytes| {
+        let state = RaftApplyState::decode(value.clone()).ok()?;
+        Some(state.truncated_state.unwrap_or_default().index)
+    };
+    let new = truncated(change.new.as_ref()?)?;
+    let moved = change.old.as_ref().and_then(truncated).is_some_and(|old| old != new);
+    Some(if moved { RecordKind::Truncated } else { RecordKind::ApplyState })
+}
+
+fn region_state(change: &Change) -> Option<RecordKind> {
+    let state = RegionLocalState::decode(change.new.clone()?).ok()?;
+    Some(match state.state() {
+        PeerState::Normal => RecordKind::Region,
+        PeerState::Applying => RecordKind::Applying,
+        PeerState::Tombstone => RecordKind::Tombstone,
+    })
+}
+
+/// What a disk holds of a region's replica, as its next life will find it. What does not decode reads as nothing: the store
+/// refuses it on its own.
+///
+/// A snapshot record is a promise to apply the snapshot before the store serves, so the log starts where the snapshot ends.
+/// Of a replica that is destroyed, what is left of the log is garbage, its record as well; what it promised may still be
+/// found.
 pub(super) fn on_disk(disk: &Disk, region: u64) -> OnDisk {
-    let raft_state = disk.get(RAFT_DB, &keys::raft_state(region)).cloned().unwrap_or_default();
-    let apply_state = disk.get(KV_DB, &keys::apply_state(region)).cloned().unwrap_or_default();
-    let hard = RaftLocalState::decode(raft_state).unwrap_or_default().hard_state.unwrap_or_default();
-    let apply = RaftApplyState::decode(apply_state).unwrap_or_default();
+    let state: RaftLocalState = read(disk, RAFT_DB, &keys::raft_state(region));
+    let record: SnapshotRecord = read(disk, RAFT_DB, &keys::snapshot_record(region));
+    let apply: RaftApplyState = read(disk, KV_DB, &keys::apply_state(region));
+    let region_state: RegionLocalState = read(disk, KV_DB, &keys::region_state(region));
+    let (hard, snapshot) = (state.hard_state.unwrap_or_default(), record.metadata.unwrap_or_default());
+    let hard = HardState { term: hard.term, vote: hard.vote };
+    if region_state.state() == PeerState::Tombstone && region_state.peer_id >= record.peer_id {
+        return OnDisk { hard, log: LogTerms::starting_after(0, 0), applied: 0 };
+    }
     let truncated = apply.truncated_state.unwrap_or_default();
-    let mut log = LogTerms::starting_after(truncated.index, truncated.term);
-    let (start, end) = (keys::raft_log(region, truncated.index + 1), keys::raft_log(region, u64::MAX));
+    let (index, term) = (truncated.index, truncated.term).max((snapshot.index, snapshot.term));
+    let mut log = LogTerms::starting_after(index, term);
+    let (start, end) = (keys::raft_log(region, index + 1), keys::raft_log(region, u64::MAX));
     for (key, value) in disk.range(RAFT_DB, &start, Some(&end)) {
         if let Some(Key::RaftLog { index, .. }) = keys::decode(key)
             && let Some(entry) = entry(index, value)
@@ -41,7 +95,12 @@ pub(super) fn on_disk(disk: &Disk, region: u64) -> OnDisk {
             log.put_range(index, index, entry.term);
         }
     }
-    OnDisk { hard: HardState { term: hard.term, vote: hard.vote }, log, applied: apply.applied_index }
+    OnDisk { hard, log, applied: apply.applied_index.max(snapshot.index) }
+}
+
+fn read<M: prost::Message + Default>(disk: &Disk, db: DbId, key: &[u8]) -> M {
+    let value = disk.get(db, key).cloned();
+    value.and_then(|value| M::decode(value).ok()).unwrap_or_default()
 }
 
 /// An `eraftpb.Entry`. Equal entries are written as equal bytes, so their hash is the entry's digest.

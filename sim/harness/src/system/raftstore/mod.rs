@@ -1,29 +1,36 @@
-//! Raftstore as a system: a store of many Raft groups over two databases, behind its own traits for the outside.
+//! Raftstore as a system: a store of many Raft groups over three databases, behind its own traits for the outside.
+//!
+//! - `outside`: those traits, over the simulated machine.
+//! - `setup`: the store's settings, and the region that a cluster begins with.
+//! - `operator`: what operators command, in the store's words.
+//! - `messages`: what stores send each other, for filters, checks and people.
+//! - `decode`: what stands in the databases, for checks.
+//! - `session`: the client's side of the protocol; `placement`: the placement driver.
 
 mod decode;
+mod messages;
+mod operator;
+mod outside;
+pub mod placement;
 mod session;
-
-use std::borrow::Cow;
+mod setup;
 
 use bytes::Bytes;
-use raft_proto::eraftpb;
-use raft_proto::metapb::{Peer, Region, RegionEpoch};
-use raft_proto::raft_cmdpb::{RaftCmdRequest, RaftCmdResponse};
-use raft_proto::raft_serverpb::{StoreMessage, store_message};
+use raft_proto::metapb::Region;
+use raft_proto::raft_cmdpb::RaftCmdRequest;
+use raft_proto::raft_serverpb::StoreMessage;
 use raft_proto::schedulerpb;
-use raftsim_kernel::{Change, DbId, Disk, Time, TraceHasher, WriteSeq};
+use raftsim_kernel::{Change, DbId, Disk, Time, WriteSeq};
 use raftstore::keys::{self, Cf};
-use raftstore::{
-    Background, Config, Db, Engine, EngineError, PlacementClient, Read, Replies, Store, StoreError, Task, TaskId, Transport,
-    WriteBatch,
-};
+use raftstore::{Config, Db, Store, StoreError, TaskId};
 
 use super::{
-    Alarm, FIRST_REGION, LogWrite, OnDisk, Operator, Payload, PeerMessage, ReplicaView, RequestId,
-    StoreContext, System, priority, view,
+    Alarm, LogWrite, OnDisk, Operator, RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System,
+    log_size, progress, view,
 };
-use crate::message::{describe_raft, digest_raft};
 use crate::scenario::Scenario;
+use outside::{DiskView, Env, Tasks};
+pub use placement::Driver;
 pub use session::RegionSession;
 
 const RAFT_DB: DbId = DbId(0);
@@ -39,18 +46,12 @@ fn db_id(db: Db) -> DbId {
     }
 }
 
-/// The first region's replica on store `n` has the id `PEER_BASE + n`: never a store's id, so that code
-/// which takes one for the other shows.
-const PEER_BASE: u64 = 100;
-
-/// The region that holds every key, with one peer on each store.
-fn first_region(stores: u64) -> Region {
-    Region {
-        id: FIRST_REGION,
-        start_key: Default::default(),
-        end_key: Default::default(),
-        region_epoch: Some(RegionEpoch { conf_ver: 1, version: 1 }),
-        peers: (1..=stores).map(|store| Peer { id: PEER_BASE + store, store_id: store, role: 0 }).collect(),
+/// The database of that number.
+fn db_of(id: DbId) -> Db {
+    match id {
+        RAFT_DB => Db::Raft,
+        KV_DB => Db::Kv,
+        _ => Db::Snapshots,
     }
 }
 
@@ -58,11 +59,13 @@ fn first_region(stores: u64) -> Region {
 #[derive(Clone, Debug)]
 pub struct Raftstore {
     config: Config,
-    /// The region that an empty store begins with.
+    /// The region that an empty store begins with, if it has a replica here.
     first_region: Region,
     store: Option<Store>,
     /// Why the store did not open.
     refused: Option<String>,
+    /// What came of tasks whose time has not passed.
+    tasks: Tasks,
     alarm: Alarm,
 }
 
@@ -71,35 +74,25 @@ type Cx<'a, 'b> = StoreContext<'a, 'b, Raftstore>;
 impl System for Raftstore {
     type Message = StoreMessage;
     type Session = RegionSession;
+    type Placement = Driver;
 
     const DATABASES: &'static [&'static str] = &["raft", "kv", "snapshots"];
     const LOG_DB: DbId = RAFT_DB;
+    const DATA_DB: Option<DbId> = Some(KV_DB);
 
     fn new(scenario: &Scenario, store: u64) -> Raftstore {
-        let raft = &scenario.raft;
-        let kv_sync_ticks = scenario.raftstore.kv_sync_interval.0 / raft.tick.0.max(1);
-        let config = Config {
-            tick_interval_ns: raft.tick.0,
-            election_ticks: raft.election_ticks,
-            heartbeat_ticks: raft.heartbeat_ticks,
-            max_size_per_message: raft.max_message_size.get(),
-            max_inflight_messages: raft.max_inflight as usize,
-            max_inflight_bytes: raft.max_inflight_size.get(),
-            max_committed_size_per_ready: raft.max_committed_size.get(),
-            max_uncommitted_size: raft.max_uncommitted_size.get(),
-            pre_vote: raft.pre_vote,
-            check_quorum: raft.check_quorum,
-            step_down_on_removal: raft.step_down_on_removal,
-            election_priority: priority(scenario, store),
-            kv_sync_interval_ticks: kv_sync_ticks.max(1),
-            ..Config::new(store)
-        };
-        let first_region = first_region(scenario.cluster.stores);
-        Raftstore { config, first_region, store: None, refused: None, alarm: Alarm::default() }
+        Raftstore {
+            config: setup::config(scenario, store),
+            first_region: setup::first_region(scenario),
+            store: None,
+            refused: None,
+            tasks: Tasks::default(),
+            alarm: Alarm::default(),
+        }
     }
 
     fn session(scenario: &Scenario) -> RegionSession {
-        RegionSession::new(first_region(scenario.cluster.stores))
+        RegionSession::new(setup::first_region(scenario))
     }
 
     fn on_start(&mut self, cx: &mut Cx<'_, '_>) {
@@ -132,28 +125,21 @@ impl System for Raftstore {
     }
 
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_>) {
-        let db = if db == RAFT_DB { Db::Raft } else { Db::Kv };
-        self.with(cx, |store, env, now| store.on_synced(env, now, db, up_to));
+        self.with(cx, |store, env, now| store.on_synced(env, now, db_of(db), up_to));
+    }
+
+    fn on_task(&mut self, token: u64, cx: &mut Cx<'_, '_>) {
+        let Some(output) = self.tasks.remove(&token) else { return };
+        self.with(cx, |store, env, now| store.on_task_done(env, now, TaskId(token), output));
+    }
+
+    fn on_placement(&mut self, response: schedulerpb::Response, cx: &mut Cx<'_, '_>) {
+        self.with(cx, |store, env, now| store.on_placement(env, now, response));
     }
 
     fn on_operator(&mut self, region: u64, command: &Operator, cx: &mut Cx<'_, '_>) -> Result<(), String> {
-        match command {
-            Operator::Campaign => {
-                self.with(cx, |store, env, now| store.campaign(env, now, region));
-                Ok(())
-            }
-            Operator::Transfer { to } => {
-                let mut answer = Err("the store does not serve".to_owned());
-                self.with(cx, |store, env, now| {
-                    let transferred = store.transfer_leader(env, now, region, *to);
-                    answer = transferred.map_err(|error| error.to_string());
-                });
-                answer
-            }
-            Operator::Change(_) | Operator::ForgetLeader | Operator::RequestSnapshot | Operator::Compact => {
-                Err("raftstore has no such command".to_owned())
-            }
-        }
+        self.with(cx, |store, env, now| operator::command(store, env, now, region, command))
+            .unwrap_or_else(|| Err("the store does not serve".to_owned()))
     }
 
     fn failure(&self) -> Option<String> {
@@ -172,8 +158,25 @@ impl System for Raftstore {
     }
 
     fn replica(&self, region: u64) -> Option<ReplicaView<'_>> {
-        let store = self.store.as_ref().filter(|store| store.failed().is_none())?;
-        store.peer(region).map(peer_view)
+        self.serving()?.peer(region).map(peer_view)
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = ReplicaView<'_>> {
+        self.serving().into_iter().flat_map(Store::peers).map(peer_view)
+    }
+
+    fn progress(&self, region: u64) -> impl Iterator<Item = (u64, u64, u64)> {
+        let peer = self.serving().and_then(|store| store.peer(region));
+        peer.into_iter().flat_map(|peer| progress(peer.raft()))
+    }
+
+    fn region_of(&self, key: &[u8]) -> Option<u64> {
+        self.serving()?.region_of_key(key)
+    }
+
+    fn size(&self, region: u64) -> u64 {
+        let peer = self.serving().and_then(|store| store.peer(region));
+        peer.map_or(0, |peer| peer.approximate_size() + log_size(peer.raft()))
     }
 
     fn store_of(&self, region: u64, replica: u64) -> Option<u64> {
@@ -185,41 +188,89 @@ impl System for Raftstore {
         decode::log_write(change)
     }
 
+    fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)> {
+        decode::record(db, change)
+    }
+
+    fn data_key(key: &[u8]) -> Option<&[u8]> {
+        keys::decode_data(key).map(|(_, key)| key)
+    }
+
     fn on_disk(disk: &Disk, region: u64) -> OnDisk {
         decode::on_disk(disk, region)
     }
 
     fn value(&self, disk: &Disk, key: &[u8]) -> Option<Bytes> {
-        disk.get(KV_DB, &keys::data(Cf::Default, key)).cloned()
+        let store = self.store.as_ref()?;
+        let peer = store.peer(store.region_of_key(key)?)?;
+        let whole = range(peer).has_data();
+        disk.get(KV_DB, &keys::data(Cf::Default, key)).filter(|_| whole).cloned()
     }
 
-    /// All column families.
+    /// By column family, then by key. What stands outside of the ranges is left over from destroyed replicas, and goes away
+    /// in time.
     fn data<'a>(&'a self, disk: &'a Disk) -> impl Iterator<Item = (&'a [u8], &'a Bytes)> {
-        let family = |cf: Cf| disk.range(KV_DB, cf.prefix(), Some(cf.end()));
-        Cf::ALL.into_iter().flat_map(family).map(|(key, value)| (key.as_bytes(), value))
+        let peers = self.store.iter().flat_map(Store::peers).map(range);
+        let mut ranges: Vec<_> = peers.filter(RegionRange::has_data).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        let families = Cf::ALL.into_iter().flat_map(move |cf| {
+            let ends = |range: &RegionRange<'_>| (keys::data(cf, range.start), keys::data_end(cf, range.end));
+            ranges.iter().map(ends).collect::<Vec<_>>()
+        });
+        let pairs = families.flat_map(|(start, end)| disk.range(KV_DB, &start, Some(&end)));
+        pairs.map(|(key, value)| (key.as_bytes(), value))
+    }
+
+    fn audit(&self, disk: &Disk, region: u64) -> Result<(), String> {
+        self.serving().map_or(Ok(()), |store| store.audit(&DiskView(disk), region))
     }
 }
 
 #[inline]
 fn peer_view(peer: &raftstore::Peer) -> ReplicaView<'_> {
-    view(peer.region().id, peer.raft(), 0)
+    view(peer.region().id, peer.raft(), peer.snapshots(), range(peer))
+}
+
+#[inline]
+fn range(peer: &raftstore::Peer) -> RegionRange<'_> {
+    let region = peer.region();
+    let epoch = region.region_epoch.unwrap_or_default();
+    RegionRange {
+        start: &region.start_key,
+        end: &region.end_key,
+        conf_ver: epoch.conf_ver,
+        version: epoch.version,
+        initialized: peer.is_initialized(),
+        applying: peer.is_applying(),
+    }
 }
 
 impl Raftstore {
     fn open(&mut self, cx: &mut Cx<'_, '_>) -> Result<Store, StoreError> {
         let now = cx.now().0;
-        let mut env = Env { cx };
+        let mut env = Env::new(cx, &mut self.tasks);
         Store::bootstrap(&mut env, &self.config, &self.first_region)?;
         Store::open(&mut env, self.config.clone(), now)
     }
 
+    /// The store, unless it has stopped.
     #[inline]
-    fn with(&mut self, cx: &mut Cx<'_, '_>, input: impl FnOnce(&mut Store, &mut Env<'_, '_, '_>, u64)) {
-        if let Some(store) = &mut self.store {
-            let now = cx.now().0;
-            input(store, &mut Env { cx }, now);
-        }
+    fn serving(&self) -> Option<&Store> {
+        self.store.as_ref().filter(|store| store.failed().is_none())
+    }
+
+    /// Gives the store an input, with its outside and the time.
+    #[inline]
+    fn with<R>(
+        &mut self,
+        cx: &mut Cx<'_, '_>,
+        input: impl FnOnce(&mut Store, &mut Env<'_, '_, '_>, u64) -> R,
+    ) -> Option<R> {
+        let store = self.store.as_mut()?;
+        let now = cx.now().0;
+        let result = input(store, &mut Env::new(cx, &mut self.tasks), now);
         self.arm(cx);
+        Some(result)
     }
 
     fn arm(&mut self, cx: &mut Cx<'_, '_>) {
@@ -227,91 +278,5 @@ impl Raftstore {
         if let Some(span) = self.alarm.arm(cx.now(), Time(deadline)) {
             cx.set_timer(span, 0);
         }
-    }
-}
-
-/// The simulated outside of a store.
-struct Env<'e, 'a, 'b> {
-    cx: &'e mut Cx<'a, 'b>,
-}
-
-impl Read for Env<'_, '_, '_> {
-    fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        Ok(self.cx.disk().get(db_id(db), key).cloned())
-    }
-
-    fn scan(
-        &self,
-        db: Db,
-        start: &[u8],
-        end: &[u8],
-        visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
-    ) -> Result<(), EngineError> {
-        for (key, value) in self.cx.disk().range(db_id(db), start, Some(end)) {
-            if !visit(key, value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Engine for Env<'_, '_, '_> {
-    fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
-        Ok(self.cx.disk_mut().write(db_id(db), batch.into_ops()))
-    }
-
-    fn sync(&mut self, db: Db) -> Result<(), EngineError> {
-        self.cx.sync(db_id(db));
-        Ok(())
-    }
-}
-
-impl Transport for Env<'_, '_, '_> {
-    fn send(&mut self, store_id: u64, message: StoreMessage) {
-        self.cx.send(store_id, message);
-    }
-}
-
-impl PlacementClient for Env<'_, '_, '_> {
-    fn ask(&mut self, _request: schedulerpb::Request) {}
-}
-
-impl Background for Env<'_, '_, '_> {
-    fn start(&mut self, _id: TaskId, _task: Task) {}
-}
-
-impl Replies for Env<'_, '_, '_> {
-    fn reply(&mut self, request: raftstore::RequestId, response: RaftCmdResponse) {
-        self.cx.reply(RequestId(request.0), response);
-    }
-}
-
-impl PeerMessage for StoreMessage {
-    fn region(&self) -> u64 {
-        match &self.payload {
-            Some(store_message::Payload::Raft(message)) => message.region_id,
-            _ => 0,
-        }
-    }
-
-    fn raft(&self) -> Option<Cow<'_, eraftpb::Message>> {
-        match &self.payload {
-            Some(store_message::Payload::Raft(message)) => message.message.as_ref().map(Cow::Borrowed),
-            _ => None,
-        }
-    }
-}
-
-impl Payload for StoreMessage {
-    fn digest(&self, hash: &mut TraceHasher) {
-        hash.word(self.region());
-        if let Some(message) = self.raft() {
-            digest_raft(&message, hash);
-        }
-    }
-
-    fn describe(&self) -> String {
-        self.raft().map_or_else(String::new, |message| describe_raft(&message))
     }
 }

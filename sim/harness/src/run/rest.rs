@@ -1,0 +1,96 @@
+//! Whether a cluster is at rest once all faults have ended.
+//!
+//! At rest, each region has one leader, whom its members follow; they have applied all of one log and agree about range
+//! and membership; nothing is half done; what is no member is gone; regions tile the keys; clients have their answers.
+//! Something of that is untrue for most of the time in which a cluster recovers, in one region for many events. So the
+//! region that was in the way when it was last looked at is the first to look at, and all of them only when that one is
+//! well: the cost of a look does not grow with the number of regions.
+
+use super::Run;
+use crate::check::Role;
+use crate::record;
+use crate::system::{ReplicaView, System};
+
+impl<S: System> Run<S> {
+    /// The first thing that a cluster at rest would have and this one has not; and the region, where there are several.
+    pub(super) fn unhealed(&mut self) -> Option<(Option<u64>, String)> {
+        let known = self.obstacle.and_then(|region| Some((region, self.region_unhealed(region)?)));
+        if let Some((region, why)) = known.or_else(|| self.first_unhealed()) {
+            self.obstacle = Some(region);
+            let several = self.regions().len() > 1;
+            return Some((several.then_some(region), self.about(region, why)));
+        }
+        self.obstacle = None;
+        let why = self.not_tiled(&self.regions()).or_else(|| self.unanswered());
+        why.map(|why| (None, why))
+    }
+
+    fn first_unhealed(&self) -> Option<(u64, String)> {
+        let regions = self.regions();
+        if regions.is_empty() {
+            return Some((crate::system::FIRST_REGION, "no store leads".to_owned()));
+        }
+        regions.into_iter().find_map(|region| Some((region, self.region_unhealed(region)?)))
+    }
+
+    fn unanswered(&self) -> Option<String> {
+        let busy = self.clients().find(|client| !client.is_idle());
+        busy.map(|client| match client.number() {
+            0 => "the scenario's own operation is unanswered".to_owned(),
+            number => format!("client {number} has an unanswered operation"),
+        })
+    }
+
+    fn region_unhealed(&self, region: u64) -> Option<String> {
+        let Some(leader) = self.leader(region) else { return Some("no store leads".to_owned()) };
+        let led = self.view(leader, region)?;
+        if led.members.auto_leave {
+            return Some(format!("store {leader} leads and has not left its joint configuration"));
+        }
+        let members = self.members(region);
+        let different = members.iter().find_map(|store| self.member_differs(region, (leader, &led), *store));
+        different.or_else(|| {
+            // Where a store's data belongs to its regions, a replica that is no member must go.
+            let strays = self.systems().filter(|(store, _)| S::DATA_DB.is_some() && !members.contains(store));
+            let mut strays = strays.filter(|(_, system)| system.replica(region).is_some());
+            strays.next().map(|(store, _)| format!("store {store} is no member and still has a replica"))
+        })
+    }
+
+    /// What keeps a member from being like its leader.
+    fn member_differs(
+        &self,
+        region: u64,
+        (leader, led): (u64, &ReplicaView<'_>),
+        store: u64,
+    ) -> Option<String> {
+        let Some(view) = self.view(store, region) else {
+            return Some(format!("store {store} does not serve"));
+        };
+        let (state, led_state) = (view.state, led.state);
+        if state.term != led_state.term || (store != leader && state.role != Role::Follower) {
+            return Some(format!(
+                "store {leader} leads term {}, but store {store} is {} in term {}",
+                led_state.term, state.role, state.term
+            ));
+        }
+        if view.range.applying {
+            return Some(format!("store {store} is applying a snapshot"));
+        }
+        if state.last != led_state.last || state.applied != led_state.last {
+            return Some(format!(
+                "the log of store {leader} ends at {}, but store {store} has applied {} of {}",
+                led_state.last, state.applied, state.last
+            ));
+        }
+        let members = |store, view| Some(record::members(self.system(store)?, view));
+        if view.members != led.members {
+            let (led, has) = (members(leader, led)?, members(store, &view)?);
+            return Some(format!("store {leader} leads {led}, but store {store} has {has}"));
+        }
+        (view.range != led.range).then(|| {
+            let (led, has) = (record::range(led), record::range(&view));
+            format!("store {leader} leads {led}, but store {store} has {has}")
+        })
+    }
+}

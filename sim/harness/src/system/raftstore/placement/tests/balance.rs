@@ -1,0 +1,192 @@
+//! Balance: from wherever it begins, the cluster comes to equal shares, and then stays as it is.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use raft_proto::metapb::PeerRole;
+
+use super::model::{Done, Model};
+use super::*;
+use crate::scenario::Transition;
+use crate::system::{MemberChange, Order};
+
+const WANTED: usize = 3;
+
+/// Goes on until nothing was carried out for 70 rounds, longer than any operator lives; at most 800 rounds.
+fn settle(model: &mut Model) {
+    let mut still = (model.done, 0);
+    for _ in 0..800 {
+        model.round();
+        model.sync();
+        still = if still.0 == model.done { (still.0, still.1 + 1) } else { (model.done, 0) };
+        if still.1 == 70 {
+            return;
+        }
+    }
+    panic!("no rest: {:?} {:?}", model.done, model.groups);
+}
+
+/// Every region is complete, and shares are equal. Regions in which a quorum is gone cannot be helped.
+fn check(model: &Model, lost: &[u64]) {
+    let mut shares: BTreeMap<u64, (usize, usize)> = model.up.iter().map(|store| (*store, (0, 0))).collect();
+    for (id, group) in model.groups.iter().filter(|(id, _)| !lost.contains(id)) {
+        let peers = &group.region.peers;
+        let live = peers.iter().filter(|peer| model.up.contains(&peer.store_id)).count();
+        assert_eq!(live, WANTED.min(model.up.len()), "region {id}: {group:?}");
+        // A dead store's replica stays only where there is no other store for it.
+        assert!(
+            peers.len() <= WANTED && peers.iter().all(|peer| peer.role() == PeerRole::Voter),
+            "{group:?}"
+        );
+        for peer in peers {
+            if let Some(share) = shares.get_mut(&peer.store_id) {
+                share.0 += 1;
+                share.1 += usize::from(peer.store_id == group.leader);
+            }
+        }
+    }
+    if model.up.len() < WANTED || !lost.is_empty() {
+        return;
+    }
+    let replicas = || shares.values().map(|share| share.0);
+    assert!(replicas().max() <= replicas().min().map(|least| least + 1), "replicas: {shares:?}");
+    for group in model.groups.values() {
+        for peer in group.region.peers.iter().filter(|peer| model.up.contains(&peer.store_id)) {
+            assert!(
+                shares[&group.leader].1 <= shares[&peer.store_id].1 + 1,
+                "leaders: {shares:?}, {group:?}"
+            );
+        }
+    }
+}
+
+/// For each region which stores vote (at least one) and which learn.
+fn members(stores: u64) -> impl Strategy<Value = Vec<(Vec<u64>, Vec<u64>)>> {
+    let roles = prop::collection::vec(0..3u8, usize::try_from(stores).unwrap());
+    let of_role =
+        |roles: &[u8], role| (1u64..).zip(roles).filter(|(_, r)| **r == role).map(|(s, _)| s).collect();
+    let region = roles.prop_map(move |roles| {
+        let (mut voters, learners): (Vec<u64>, Vec<u64>) = (of_role(&roles, 0), of_role(&roles, 1));
+        if voters.is_empty() {
+            voters.extend((1..=stores).find(|store| !learners.contains(store)));
+        }
+        if voters.is_empty() { (vec![1], Vec::new()) } else { (voters, learners) }
+    });
+    prop::collection::vec(region, 1..=20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_cluster_comes_to_balance_and_to_rest(
+        (stores, members, dead) in (1..=5u64).prop_flat_map(|stores| {
+            (Just(stores), members(stores), prop::option::weighted(0.4, 1..=stores))
+        }),
+        crashes in prop::collection::vec((1..40usize, any::<bool>()), 0..3),
+    ) {
+        let mut model = Model::new(PlacementMode::Balance, stores, &members);
+        let dead = dead.filter(|_| stores > 1);
+        // Nobody can lead where the majority was on the dead store.
+        let is_lost = |voters: &[u64]| dead.is_some_and(|dead| voters.contains(&dead) && voters.len() <= 2);
+        let lost: Vec<u64> = (1u64..).zip(&members).filter(|(_, (voters, _))| is_lost(voters)).map(|(id, _)| id).collect();
+        if let Some(dead) = dead {
+            model.up.remove(&dead);
+        }
+        // The driver goes and comes in the middle of it.
+        for (rounds, kept) in crashes {
+            for _ in 0..rounds {
+                model.round();
+            }
+            model.sync();
+            model.round();
+            model.crash(kept);
+        }
+        settle(&mut model);
+        check(&model, &lost);
+    }
+}
+
+#[test]
+fn a_dead_stores_replicas_are_replaced_and_a_returning_one_gets_its_share() {
+    let members = vec![(vec![1, 2, 3], vec![]); 8];
+    let mut model = Model::new(PlacementMode::Balance, 4, &members);
+    settle(&mut model);
+    check(&model, &[]);
+    model.up.remove(&2);
+    // 10 s of silence, and the time to replace them.
+    for _ in 0..20 {
+        model.round();
+        model.sync();
+    }
+    assert!((1..=8).any(|region| model.voters(region).contains(&2)), "not before it counts as dead");
+    settle(&mut model);
+    assert!((1..=8).all(|region| model.voters(region) == [1, 3, 4]), "{:?}", model.groups);
+    model.up.insert(2);
+    settle(&mut model);
+    check(&model, &[]);
+}
+
+#[test]
+fn a_replica_goes_only_after_its_successor_keeps_up() {
+    // The model itself checks that no change leaves fewer than three voters that keep up; here is the way in full.
+    let mut model =
+        Model::new(PlacementMode::Balance, 4, &[(vec![1, 2, 3], vec![]), (vec![1, 2, 3], vec![])]);
+    let mut seen = Vec::new();
+    for _ in 0..60 {
+        model.round();
+        model.sync();
+        let now: Vec<(u64, i32)> =
+            model.groups[&1].region.peers.iter().map(|peer| (peer.store_id, peer.role)).collect();
+        if seen.last() != Some(&now) {
+            seen.push(now);
+        }
+    }
+    let (voter, learner) = (PeerRole::Voter as i32, PeerRole::Learner as i32);
+    let (incoming, leaving) = (PeerRole::IncomingVoter as i32, PeerRole::LeavingVoter as i32);
+    let gone = (1..=3)
+        .find(|store| !model.voters(1).contains(store))
+        .expect("one of the two regions moves: the first");
+    let rest = |role: i32| (1..=3).map(move |store| (store, if store == gone { role } else { voter }));
+    let way: Vec<Vec<(u64, i32)>> = vec![
+        rest(voter).collect(),
+        rest(voter).chain([(4, learner)]).collect(),
+        rest(leaving).chain([(4, incoming)]).collect(),
+        rest(voter).filter(|(store, _)| *store != gone).chain([(4, voter)]).collect(),
+    ];
+    assert_eq!(seen, way);
+}
+
+#[test]
+fn a_driver_that_was_told_to_be_quiet_is() {
+    let members = vec![(vec![1], vec![]); 4];
+    let mut model = Model::new(PlacementMode::Balance, 3, &members);
+    model.driver.quiet();
+    for _ in 0..50 {
+        model.round();
+        model.sync();
+    }
+    assert_eq!(model.done, Done::default());
+    let change = MemberChange::Members {
+        add: vec![2],
+        learn: Vec::new(),
+        remove: Vec::new(),
+        transition: Transition::Auto,
+        first_id: 0,
+    };
+    model.order(&Order::Change { key: "a".into(), change }).unwrap();
+    model.round();
+    assert_eq!(model.done.changes, 1, "orders are still carried out");
+}
+
+#[test]
+fn nothing_is_decided_before_the_cluster_had_time_to_tell_of_itself() {
+    let mut driver = driver(PlacementMode::Balance, 3);
+    let mut fx = Effects::default();
+    driver.hear_stores(at(100), 1..=3);
+    driver.hear(at(100), 1, heartbeat(&region(1, ("", ""), (1, 1), &[1]), 1, 5));
+    driver.on_timer(at(2_900), &mut fx);
+    assert_eq!(fx.send, []);
+    driver.on_timer(at(3_000), &mut fx);
+    assert_eq!(words(&fx.send), ["1: region 1: learn 1000 on 2"]);
+}
