@@ -77,6 +77,8 @@ pub struct Store {
     /// The kv database still has the mark of a bootstrap that may not be durable.
     bootstrapping: bool,
     touched: SmallVec<[u64; 4]>,
+    /// The replicas that the last input destroyed.
+    departed: Vec<Arc<Peer>>,
     failed: Option<StoreError>,
 }
 
@@ -344,6 +346,11 @@ impl Store {
         &self.touched
     }
 
+    /// The replicas that the last input destroyed, as they were in the end.
+    pub fn departed(&self) -> impl Iterator<Item = &Peer> {
+        self.departed.iter().map(Arc::as_ref)
+    }
+
     /// Why the store stopped, if it did.
     #[must_use]
     pub fn failed(&self) -> Option<&StoreError> {
@@ -384,6 +391,7 @@ impl Store {
     /// The frame of every input: nothing happens any more once the store has stopped.
     fn input(&mut self, handle: impl FnOnce(&mut Store) -> Result<(), StoreError>) {
         self.touched.clear();
+        self.departed.clear();
         if self.failed.is_none() {
             self.failed = handle(self).err();
         }

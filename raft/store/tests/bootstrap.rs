@@ -11,7 +11,7 @@ use raftstore::proto::metapb::Region;
 use raftstore::proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftLocalState, RegionLocalState, StoreIdent,
 };
-use raftstore::{Config, Db, Engine, Store, StoreError, WriteBatch, keys};
+use raftstore::{Config, Db, Engine, Read, Store, StoreError, WriteBatch, keys};
 
 fn read<M: Message + Default>(env: &MemEnv, db: Db, key: &[u8]) -> Option<M> {
     env.get(db, key).unwrap().map(|value| M::decode(value).unwrap())
@@ -71,7 +71,7 @@ fn a_crash_at_any_point_of_the_bootstrap_is_made_good_at_the_next_boot() {
     for keep_raft in 0..=complete.raft.unsynced() {
         for keep_kv in 0..=complete.kv.unsynced() {
             let mut env = complete.clone();
-            env.crash(keep_raft, keep_kv);
+            env.crash(keep_raft, keep_kv, 0);
             let cut_short = keep_raft == 0 || keep_kv == 0;
             assert_eq!(open(&mut env.clone()).is_err(), cut_short);
             bootstrap(&mut env);
@@ -89,7 +89,7 @@ fn a_vote_outlives_the_loss_of_the_kv_database() {
     let mut store = open(&mut env).unwrap();
     store.campaign(&mut env, 0, REGION);
     let kept = env.raft.unsynced();
-    env.crash(kept, 0);
+    env.crash(kept, 0, 0);
     assert!(env.kv.visible.is_empty());
     bootstrap(&mut env);
     let store = open(&mut env).unwrap();
@@ -110,7 +110,7 @@ fn the_mark_goes_once_the_raft_database_is_synced() {
     assert!(env.get(Db::Kv, &keys::PREPARE_BOOTSTRAP).unwrap().is_none());
 
     // From then on a raft state that is missing was lost, with the votes in it.
-    env.crash(0, 1);
+    env.crash(0, 1, 0);
     let mut batch = WriteBatch::new();
     batch.delete(&keys::raft_state(REGION));
     env.write(Db::Raft, batch).unwrap();
@@ -147,7 +147,8 @@ fn tombstones_do_not_come_back() {
     let mut env = MemEnv::default();
     bootstrap(&mut env);
     let mut batch = WriteBatch::new();
-    let state = RegionLocalState { state: PeerState::Tombstone as i32, region: Some(first_region(3)) };
+    let region = Some(first_region(3));
+    let state = RegionLocalState { state: PeerState::Tombstone as i32, region, peer_id: 10, ..Default::default() };
     batch.put_message(&keys::region_state(REGION), &state);
     env.write(Db::Kv, batch).unwrap();
     bootstrap(&mut env);
@@ -160,6 +161,11 @@ fn a_store_hosts_every_region_that_its_databases_hold() {
     bootstrap(&mut env);
     // A second region, as a split would leave it.
     let second = Region { id: 9, start_key: "m".into(), ..first_region(3) };
+    let first = Region { end_key: "m".into(), ..first_region(3) };
+    let state = RegionLocalState { region: Some(first), peer_id: 10, ..RegionLocalState::default() };
+    let mut batch = WriteBatch::new();
+    batch.put_message(&keys::region_state(REGION), &state);
+    env.write(Db::Kv, batch).unwrap();
     let copy = |env: &mut MemEnv, db, from: &[u8], to: &[u8]| {
         let value = env.get(db, from).unwrap().unwrap();
         let mut batch = WriteBatch::new();
@@ -169,7 +175,8 @@ fn a_store_hosts_every_region_that_its_databases_hold() {
     copy(&mut env, Db::Raft, &keys::raft_state(REGION), &keys::raft_state(9));
     copy(&mut env, Db::Kv, &keys::apply_state(REGION), &keys::apply_state(9));
     let mut batch = WriteBatch::new();
-    batch.put_message(&keys::region_state(9), &RegionLocalState { state: 0, region: Some(second) });
+    let state = RegionLocalState { region: Some(second), peer_id: 10, ..RegionLocalState::default() };
+    batch.put_message(&keys::region_state(9), &state);
     env.write(Db::Kv, batch).unwrap();
 
     let mut store = open(&mut env).unwrap();

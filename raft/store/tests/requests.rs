@@ -11,9 +11,9 @@ use raftstore::proto::errorpb::{
 };
 use raftstore::proto::metapb::{Peer, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{
-    AdminRequest, AppendResponse, CompactLogRequest, CompareAndSetResponse, DeleteResponse, GetRequest,
+    AdminRequest, AppendResponse, CompareAndSetResponse, DeleteResponse, GetRequest,
     GetResponse, PutRequest, PutResponse, RaftCmdRequest, RaftRequestHeader, Request, ScanPair, ScanResponse,
-    admin_request, request::Command, response::Result as Answer,
+    request::Command, response::Result as Answer,
 };
 
 fn value(value: &'static str) -> Answer {
@@ -149,7 +149,9 @@ fn a_follower_names_its_leader() {
 fn a_request_for_another_peer_is_refused() {
     let mut cluster = Cluster::led(3);
     let error = refused(&mut cluster, |header| header.peer = Some(Peer { id: 11, store_id: 1, role: 0 }));
-    assert_eq!((error.message.as_str(), error.reason), ("the request is for peer 11, this is peer 10", None));
+    // The one that the client knew was removed since: it shall learn the region anew.
+    let current_regions = vec![first_region(3)];
+    assert_eq!(error.reason, Some(Reason::EpochNotMatch(EpochNotMatch { current_regions })));
 }
 
 #[test]
@@ -181,22 +183,20 @@ fn another_version_of_the_region_is_answered_with_the_current_one() {
 fn requests_without_sense_are_refused_in_words() {
     let mut cluster = Cluster::led(1);
     let header = Some(cluster.header(1));
-    let compact = admin_request::Command::CompactLog(CompactLogRequest::default());
     let unknown = GetRequest { cf: "raft".into(), key: "k".into() };
     let cases = [
         (vec![], None, "the request has no command"),
         (vec![Request { command: None }], None, "the request has no command"),
-        (vec![], Some(compact), "CompactLog is not supported by this version"),
+        (vec![], Some(AdminRequest::default()), "an admin command of another version is not supported by this version"),
         (vec![Request { command: Some(Command::Get(unknown)) }], None, "unknown column family \"raft\""),
     ];
     for (requests, admin, words) in cases {
-        let admin_request = admin.map(|command| AdminRequest { command: Some(command) });
-        let id = cluster.raw_request(1, RaftCmdRequest { header, requests, admin_request });
+        let id = cluster.raw_request(1, RaftCmdRequest { header, requests, admin_request: admin });
         let error = cluster.reply(id).unwrap().header.clone().unwrap().error.unwrap();
         assert_eq!((error.message.as_str(), error.reason), (words, None));
     }
     let id = cluster.raw_request(1, RaftCmdRequest::default());
-    assert!(matches!(cluster.refusal(id), Reason::StoreNotMatch(_)));
+    assert_eq!(cluster.refusal(id), Reason::RegionNotFound(RegionNotFound { region_id: 0 }));
 }
 
 #[test]

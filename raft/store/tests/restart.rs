@@ -8,7 +8,7 @@ use common::{Cluster, REGION, append, get, put};
 use prost::Message;
 use raftstore::proto::raft_cmdpb::{GetResponse, response::Result as Answer};
 use raftstore::proto::raft_serverpb::{RaftApplyState, RaftLocalState};
-use raftstore::{Db, Engine, Store, StoreError, WriteBatch, keys};
+use raftstore::{Db, Engine, Read, Store, StoreError, WriteBatch, keys};
 
 fn applied_on_disk(cluster: &Cluster, id: u64) -> u64 {
     let state = cluster.nodes[&id].env.get(Db::Kv, &keys::apply_state(REGION)).unwrap().unwrap();

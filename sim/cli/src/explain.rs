@@ -224,7 +224,8 @@ mod tests {
         let mut out = Vec::new();
         write_stores(&mut out, &report).expect("memory");
         let text = anstream::adapter::strip_str(&String::from_utf8(out).expect("text")).to_string();
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.starts_with("store")).collect();
+        let lines: Vec<&str> =
+            text.lines().map(str::trim).filter(|line| !line.starts_with("store")).collect();
         assert_eq!(lines, ["", "region 1000 of 3:", "1      no replica", "2      down"], "{text}");
     }
 

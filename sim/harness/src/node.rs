@@ -195,8 +195,8 @@ impl<S: System> Process for Node<S> {
             }
             (Node::Client(client), NodeInput::Client(input)) => client.on_input(input, cx),
             (Node::Placement(placement), NodeInput::Placement(PlacementInput::Order(order))) => {
-                placement.answered = placement
-                    .with::<S, _>(cx, |driver, now, effects| driver.on_order(now, &order, effects));
+                placement.answered =
+                    placement.with::<S, _>(cx, |driver, now, effects| driver.on_order(now, &order, effects));
             }
             (Node::Placement(placement), NodeInput::Placement(PlacementInput::Quiet)) => {
                 placement.driver.quiet();

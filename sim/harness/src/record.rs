@@ -63,10 +63,10 @@ pub enum What {
     Commit(u64),
     /// The membership that a replica has applied, where that is another than before.
     Members(String),
-    /// A region is two from now on: both ranges.
+    /// A replica has applied a split: the range that is left to it.
     Split(String),
-    /// A store has a replica that it had not.
-    Created,
+    /// A store has a replica that it had not: its range, or nothing if it has no data yet.
+    Created(String),
     /// A store has a replica no more.
     Destroyed,
     /// A leader begins to send a snapshot to this store.
@@ -200,9 +200,12 @@ impl Record {
         let (old, now) = (self.known.get(&(node, region)), Known::of(system, view));
         let mut news = Vec::new();
         match old {
-            // With what a store boots first everybody begins. The right part of a split is told with the left.
-            None if time > Time::ZERO && !now.initialized => news.push(What::Created),
-            None => {}
+            // With what a store boots first everybody begins.
+            None if time == Time::ZERO => {}
+            None => {
+                let range = if now.initialized { range(view) } else { String::new() };
+                self.push(time, place, region, What::Created(range));
+            }
             Some(old) => {
                 if old.snapshots < now.snapshots {
                     news.push(What::Snapshot(view.state.truncated));
@@ -211,7 +214,7 @@ impl Record {
                     news.push(What::Ingested);
                 }
                 if old.initialized && old.version < now.version && old.end != now.end {
-                    news.push(What::Split(halves(system, view)));
+                    news.push(What::Split(range(view)));
                 }
                 if old.initialized && old.members != now.members {
                     news.push(What::Members(now.members.clone()));
@@ -356,14 +359,4 @@ fn region_of<S: System>(message: &Wire<S>) -> u64 {
 fn is_snapshot<S: System>(message: &Wire<S>) -> bool {
     let kind = raftsim_kernel::Message::kind(message).bit();
     kind & crate::message::kind_bits(MessageKind::Snapshot) != 0
-}
-
-/// Both parts of a region that was split: `split r1 ..k5 | r1000 k5..k9`.
-fn halves<S: System>(system: &S, left: &ReplicaView<'_>) -> String {
-    let right = system.region_of(left.range.end).and_then(|right| system.replica(right));
-    let mut text = format!("split {}", range(left));
-    if let Some(right) = right {
-        text += &format!(" | {}", range(&right));
-    }
-    text
 }

@@ -112,8 +112,8 @@ fn words(what: &What) -> String {
         What::Role { role: Role::PreCandidate, term, .. } => format!("pre-candidate t{term}"),
         What::Commit(index) => format!("commit {index}"),
         What::Members(members) => members.clone(),
-        What::Split(halves) => halves.clone(),
-        What::Created => "created".to_owned(),
+        What::Split(left) => format!("split {left}"),
+        What::Created(range) => format!("created {range}").trim_end().to_owned(),
         What::Destroyed => "destroyed".to_owned(),
         What::Sends(to) => format!("sends {to} a snapshot"),
         What::Snapshot(index) => format!("snapshot to {index}"),
@@ -174,10 +174,18 @@ enum Kind {
     Members,
     /// Has a part of its range.
     Split,
-    /// Came to be, or is no more.
-    Lives,
-    /// A snapshot is sent, restored, or all there.
+    /// Came to be.
+    Created,
+    /// Is no more.
+    Destroyed,
+    /// Begins to send a snapshot. Never the same as another store's, which would be another leader.
+    Sends {
+        store: usize,
+    },
+    /// Restored a snapshot.
     Snapshot,
+    /// Has all data of it.
+    Ingested,
     /// Has an order. Never the same as another store's: who has one leads.
     Ordered {
         store: usize,
@@ -286,8 +294,11 @@ impl Teller {
             What::Down(_) => Kind::Down,
             What::Members(_) => Kind::Members,
             What::Split(_) => Kind::Split,
-            What::Created | What::Destroyed => Kind::Lives,
-            What::Sends(_) | What::Snapshot(_) | What::Ingested => Kind::Snapshot,
+            What::Created(_) => Kind::Created,
+            What::Destroyed => Kind::Destroyed,
+            What::Sends(_) => Kind::Sends { store: slot },
+            What::Snapshot(_) => Kind::Snapshot,
+            What::Ingested => Kind::Ingested,
             What::Order(_) => Kind::Ordered { store: slot },
         };
         self.news(line, slot, kind);
@@ -379,8 +390,6 @@ fn cell(line: &Line, has_regions: bool) -> Cell {
         What::Role { role: Role::Candidate, term, .. } => {
             Cell::Stands { of: prefix(line.region, has_regions), first: term, last: term }
         }
-        // It names both of its regions.
-        What::Split(_) => Cell::News(words(&line.what)),
         _ => Cell::News(told(line, has_regions)),
     }
 }

@@ -35,7 +35,6 @@ use raft_proto::raft_serverpb::{RaftMessage, SnapshotKey};
 
 pub use body::Body;
 pub(crate) use body::BodyError;
-
 pub(crate) use receive::{Incoming, LoadError, Received, load, refusal};
 pub(crate) use send::{Outgoing, Sent};
 

@@ -47,8 +47,8 @@ impl Store {
         region: u64,
         at: Option<EntryId>,
     ) -> Result<(), StoreError> {
-        let Some(mut peer) = self.peers.remove(&region) else { return Ok(()) };
-        let peer = std::sync::Arc::make_mut(&mut peer);
+        let Some(mut departed) = self.peers.remove(&region) else { return Ok(()) };
+        let peer = std::sync::Arc::make_mut(&mut departed);
         if !self.touched.contains(&region) {
             self.touched.push(region);
         }
@@ -74,6 +74,7 @@ impl Store {
         if let Some(key) = key {
             self.waiting.push_back((seq, Wait::Restored { region, key }));
         }
+        self.departed.push(departed);
         self.sync_kv(env)?;
         self.start_clearing(env);
         Ok(())

@@ -69,6 +69,7 @@ impl Store {
             heartbeat: Store::first_heartbeat(&config),
             bootstrapping: env.get(Db::Kv, &keys::PREPARE_BOOTSTRAP)?.is_some(),
             touched: SmallVec::new(),
+            departed: Vec::new(),
             failed: None,
             config,
         };

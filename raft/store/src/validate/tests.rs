@@ -2,7 +2,7 @@
 
 use raft_proto::metapb::RegionEpoch;
 use raft_proto::raft_cmdpb::{
-    ChangePeerRequest, CompactLogRequest, GetRequest, PutRequest, ScanRequest, SnapRequest, SplitRequest,
+    ChangePeerRequest, ChangePeerV2Request, CompactLogRequest, GetRequest, PutRequest, ScanRequest, SnapRequest, SplitRequest,
     TransferLeaderRequest,
 };
 
@@ -119,22 +119,26 @@ fn a_request_has_a_bounded_number_of_commands() {
 
 #[test]
 fn each_kind_of_command_has_its_part_of_the_epoch() {
-    use admin_request::Command::{ChangePeer, CompactLog, Split, TransferLeader};
+    use admin_request::Command::{ChangePeer, ChangePeerV2, CompactLog, Split, TransferLeader};
+    let peer = Some(Peer { id: 80, store_id: 2, role: 0 });
+    let change = ChangePeerRequest { peer, ..ChangePeerRequest::default() };
+    let changes = ChangePeerV2Request { changes: vec![change], transition: 0 };
+    let split = SplitRequest { split_key: "f".into(), new_region_id: 8, new_peer_ids: vec![80] };
     let commands = [
-        ("ChangePeer", ChangePeer(ChangePeerRequest::default()), [true, false]),
-        ("Split", Split(SplitRequest::default()), [true, true]),
-        ("TransferLeader", TransferLeader(TransferLeaderRequest::default()), [true, true]),
-        ("CompactLog", CompactLog(CompactLogRequest::default()), [false, false]),
+        (ChangePeer(change), [true, false]),
+        (ChangePeerV2(changes), [true, false]),
+        (Split(split), [true, true]),
+        (TransferLeader(TransferLeaderRequest::default()), [true, true]),
+        (CompactLog(CompactLogRequest::default()), [false, false]),
     ];
-    for (name, command, [by_conf_ver, by_version]) in commands {
-        // What passes the check of the epoch meets the next one.
+    for (command, [by_conf_ver, by_version]) in commands {
         let refusal = |mismatch: bool| match mismatch {
-            true => RequestError::EpochNotMatch { region: Box::new(region()) },
-            false => RequestError::Unsupported(name),
+            true => Err(RequestError::EpochNotMatch { regions: vec![region()] }),
+            false => Ok(()),
         };
-        assert_eq!(check(&admin(command.clone(), 3, 4)), Err(refusal(false)));
-        assert_eq!(check(&admin(command.clone(), 2, 4)), Err(refusal(by_conf_ver)));
-        assert_eq!(check(&admin(command.clone(), 3, 5)), Err(refusal(by_version)));
+        assert_eq!(check(&admin(command.clone(), 3, 4)), Ok(()), "{command:?}");
+        assert_eq!(check(&admin(command.clone(), 2, 4)), refusal(by_conf_ver), "{command:?}");
+        assert_eq!(check(&admin(command.clone(), 3, 5)), refusal(by_version), "{command:?}");
     }
     let with_epoch = |conf_ver, version| {
         let mut get = get("c");
@@ -152,7 +156,7 @@ fn a_sender_may_be_one_term_behind() {
     let request = get("c");
     let check = |term| {
         let header = RaftRequestHeader { peer: Some(region.peers[0]), term, ..request.header.unwrap() };
-        check_proposal(&header, &request, &replica)
+        check_proposal(&header, &request, &replica, false)
     };
     for term in [0, 7, 8, 9, u64::MAX] {
         assert_eq!(check(term), Ok(()), "{term}");
@@ -166,7 +170,7 @@ fn every_refusal_has_its_words_and_reason() {
     let error: errorpb::Error = RequestError::NotLeader { region_id: 7, leader: None }.into();
     assert_eq!(error.message, "not the leader of region 7");
     assert_eq!(error.reason, Some(Reason::NotLeader(errorpb::NotLeader { region_id: 7, leader: None })));
-    let error: errorpb::Error = RequestError::EpochNotMatch { region: Box::new(region()) }.into();
+    let error: errorpb::Error = RequestError::EpochNotMatch { regions: vec![region()] }.into();
     let current_regions = vec![region()];
     assert_eq!(error.reason, Some(Reason::EpochNotMatch(errorpb::EpochNotMatch { current_regions })));
     let error: errorpb::Error = RequestError::Unsupported("Split").into();

@@ -96,6 +96,8 @@ pub struct Noticed {
     pub born: bool,
     /// Its data is no longer what it was before plus what was written: it must be looked at as a whole.
     pub other_data: bool,
+    /// A replica without data made place for it, which needs no tombstone.
+    pub displaced: Option<u64>,
 }
 
 /// A replica of a region.
@@ -151,6 +153,8 @@ impl Holdings {
     ) -> Verdict {
         let before = self.held.get(&region).cloned();
         let lived = before.as_ref().filter(|held| held.lives);
+        let displaced = lived.filter(|held| held.replica < replica && !held.initialized).map(|held| held.replica);
+        let lived = lived.filter(|_| displaced.is_none());
         let verdict = match lived {
             Some(held) => regions::changes(replica, held, range),
             None => {
@@ -170,6 +174,7 @@ impl Holdings {
             changed: true,
             born: range.initialized && same.is_some_and(|held| !held.initialized),
             other_data: range.has_data() && same_data.is_none(),
+            displaced,
         };
         let now = Held {
             replica,

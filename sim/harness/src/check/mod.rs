@@ -351,6 +351,20 @@ impl Facts<'_> {
         self.replica().state.as_ref()
     }
 
+    /// Nothing was ever told of it.
+    #[must_use]
+    pub(crate) fn is_new(&self) -> bool {
+        let replica = self.replica();
+        replica.state.is_none() && replica.written == HardState::default() && replica.visible.last() == 0
+    }
+
+    /// It is new, and its disk held these promises before it came: of one of the same region that lived there without data
+    /// and left nothing but them. It takes them for its own.
+    pub(crate) fn inherits(&mut self, hard: HardState) {
+        let replica = &mut self.region.ledger.replicas[self.place];
+        (replica.written, replica.durable) = (hard, hard);
+    }
+
     /// It has restored so many snapshots since its store booted. Whether that is more than it said before.
     #[inline]
     pub fn has_restored(&mut self, snapshots: u64) -> bool {
@@ -399,8 +413,10 @@ impl Facts<'_> {
         self.judge(|region, place| region.data(place, data));
     }
 
-    /// It was destroyed, and is judged no more; unless a crash of its store takes that back.
-    pub fn destroyed(&mut self) {
+    /// It was destroyed, and is judged no more; unless a crash of its store takes that back. `commit` is what its last
+    /// messages said of its commit index: a leader that applies its own removal goes in the event that commits it.
+    pub fn destroyed(&mut self, commit: u64) {
+        self.judge(|region, place| region.destroyed(place, commit));
         self.region.ledger.replicas[self.place].state = None;
     }
 

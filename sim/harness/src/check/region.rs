@@ -4,7 +4,7 @@ use raft_proto::eraftpb::Message;
 
 use super::ledger::{Ledger, Members, Pending};
 use super::{
-    DataState, DiskWrite, HardState, Invariant, LogEntry, PeerProgress, ReplicaState, Voters, commit_rule,
+    DataState, DiskWrite, HardState, Invariant, LogEntry, PeerProgress, ReplicaState, Role, Voters, commit_rule,
     conf_change, data_digest, election_safety, leader_append_only, leader_completeness, log_matching, log_order,
     monotone, progress, send_implies_durable, state_machine_safety, vote_once,
 };
@@ -179,6 +179,23 @@ impl RegionChecks {
         replica.restored = false;
         if now.commit > committed.last() || committed.is_empty() {
             committed.note(&replica.visible, now.commit, now.term);
+        }
+        Ok(())
+    }
+
+    /// A leader's last commit is judged, and remembered, as every other.
+    pub(crate) fn destroyed(&mut self, place: usize, commit: u64) -> Objection {
+        let replica = &self.ledger.replicas[place];
+        let Some(before) = replica.state.filter(|state| state.role == Role::Leader) else { return Ok(()) };
+        let commit = commit.min(replica.visible.last());
+        if commit <= before.commit {
+            return Ok(());
+        }
+        let now = ReplicaState { commit, applied: commit, ..before };
+        self.ask_changed(place, &before, &now)?;
+        let Ledger { replicas, committed } = &mut self.ledger;
+        if commit > committed.last() {
+            committed.note(&replicas[place].visible, commit, now.term);
         }
         Ok(())
     }

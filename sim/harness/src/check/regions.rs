@@ -1,7 +1,8 @@
 //! Regions on a store: what must hold between its replicas, and for each of them from its birth to its end.
 //!
 //! - The ranges of initialised replicas do not overlap: a key has one place on a store.
-//! - One replica of a region at a time; another one (with another id) comes only after the first was destroyed.
+//! - One replica of a region at a time; another one (with another id) comes only after the first was destroyed, or if the
+//!   first had no data and a lower id: a split may bring a newer one than a message did.
 //! - A destroyed replica never comes back, and none with a lower id: it has forgotten its votes and its log. A tombstone
 //!   that a crash takes away was none.
 //! - An initialised replica goes only with a tombstone: without one, an old message could make it anew.

@@ -69,9 +69,9 @@ fn text(key: &[u8]) -> String {
     String::from_utf8_lossy(key).into_owned()
 }
 
-/// A replica's region and range: `r1000 k5..`.
+/// A replica's range: `k5..k9`, `..` for all keys.
 pub(crate) fn range(view: &ReplicaView<'_>) -> String {
-    format!("r{} {}..{}", view.region, text(view.range.start), text(view.range.end))
+    format!("{}..{}", text(view.range.start), text(view.range.end))
 }
 
 /// A membership by stores: `members 1 2 3`, `members 1 2 3 -> 1 2 4 | learners 5`.

@@ -125,7 +125,8 @@ impl<S: System> Run<S> {
             Expectation::Members(wanted) => self.members_differ(wanted)?,
             Expectation::Regions { compares } => {
                 let led = self.led_regions();
-                (!compares.holds(led)).then(|| format!("{led} regions have a leader"))
+                let words = if led == 1 { "region has" } else { "regions have" };
+                (!compares.holds(led)).then(|| format!("{led} {words} a leader"))
             }
             Expectation::Region(wanted) => self.region_differs(wanted)?,
             Expectation::Replica { of, on, present } => self.replica_differs(of.as_deref(), on, *present)?,
@@ -257,8 +258,8 @@ impl<S: System> Run<S> {
                 && wanted.conf_ver.is_none_or(|conf_ver| conf_ver == range.conf_ver)
                 && wanted.version.is_none_or(|version| version == range.version);
             (!same).then(|| {
-                let (range, words) = (view.range, record::range(&view));
-                format!("store {store} has {words}, conf-ver {}, version {}", range.conf_ver, range.version)
+                let (conf_ver, version) = (range.conf_ver, range.version);
+                format!("store {store} has {}, conf-ver {conf_ver}, version {version}", record::range(&view))
             })
         }))
     }

@@ -89,8 +89,11 @@ impl<S: System> Run<S> {
             return Some(format!("store {leader} leads {led}, but store {store} has {has}"));
         }
         (view.range != led.range).then(|| {
-            let (led, has) = (record::range(led), record::range(&view));
-            format!("store {leader} leads {led}, but store {store} has {has}")
+            let told = |view: &ReplicaView<'_>| {
+                let (range, keys) = (view.range, record::range(view));
+                format!("{keys} in version {}, conf-ver {}", range.version, range.conf_ver)
+            };
+            format!("store {leader} leads {}, but store {store} has {}", told(led), told(&view))
         })
     }
 }

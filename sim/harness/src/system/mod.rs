@@ -37,15 +37,15 @@ use raftsim_kernel::{Change, DbId, Disk, Kind, TraceHasher, WriteSeq};
 
 pub use crate::check::{DiskWrite, HardState, LogEntry, LogTerms, OnDisk, ReplicaState, Role};
 use crate::message::{describe_raft, digest_raft};
-use crate::scenario::Scenario;
 pub use crate::scenario::RecordKind;
+use crate::scenario::Scenario;
 pub use alarm::Alarm;
 pub use context::{RequestId, StoreContext};
 pub use operator::{MemberChange, Operator};
 pub use placement::{Effects, NoPlacement, Nothing, Order, Placement};
 pub use session::{Answer, PlainSession, Session};
-use view::{log_size, progress, view};
 pub use view::{Members, RegionRange, ReplicaView};
+use view::{log_size, progress, view};
 
 /// The group that holds every key when a cluster starts.
 pub const FIRST_REGION: u64 = 1;
@@ -121,6 +121,11 @@ pub trait System: Clone + fmt::Debug {
     /// [`on_start`](System::on_start), all. What the event wrote and sent must come in the same order, one replica
     /// after the other.
     fn touched(&self) -> impl Iterator<Item = ReplicaView<'_>>;
+
+    /// The replicas that the last event destroyed, as they were in the end: what they did in it is still judged.
+    fn departed(&self) -> impl Iterator<Item = ReplicaView<'_>> {
+        std::iter::empty()
+    }
 
     /// The replica of a region, if there is one that serves.
     fn replica(&self, region: u64) -> Option<ReplicaView<'_>>;

@@ -157,14 +157,15 @@ fn with_several_regions_each_cell_says_which() {
     made.role(100, 1, Role::Leader, 1, 1);
     made.step(200, "split = \"k5\"");
     for store in 1..=3 {
-        made.push(210, store, 1, What::Split("split r1 ..k5 | r1000 k5..".to_owned()));
+        made.push(210, store, 1, What::Split("..k5".to_owned()));
     }
+    made.push(215, 2, 1000, What::Created("k5..".to_owned()));
     made.lead(300, 2, 1000, 6);
     made.lead(301, 2, 1, 7);
     made.push(302, 1, 1, What::Commit(9));
     made.push(303, 1, 1000, What::Commit(7));
     made.push(310, 2, 1000, What::Order("add 1005 on 3".to_owned()));
-    made.push(320, 3, 1000, What::Created);
+    made.push(320, 3, 1000, What::Created(String::new()));
     made.push(330, 2, 1000, What::Sends(3));
     made.push(340, 3, 1000, What::Snapshot(7));
     made.push(350, 3, 1000, What::Ingested);
@@ -178,10 +179,21 @@ fn with_several_regions_each_cell_says_which() {
     assert_text(
         &story(&made.record),
         r#"
-  time  store 1                    store 2                       store 3
+  time  store 1          store 2                       store 3
 0.100s  r1 LEADER t1
 0.200s -- split = "k5"
-0.210s  split r1 ..k5 | r1000 k5..  split r1 ..k5 | r1000 k5..  split r1 ..k5 | r1000 k5..
+0.210s  r1 split ..k5    r1 split ..k5                 r1 split ..k5
+0.215s                   r1000 created k5..
+0.300s                   r1000 LEADER t6
+0.301s                   r1 LEADER t7
+0.310s  r1000 commit 7   r1000 ordered: add 1005 on 3
+0.320s                                                 r1000 created
+0.330s                   r1000 sends 3 a snapshot
+0.340s                                                 r1000 snapshot to 7
+0.350s                                                 r1000 snapshot applied
+0.500s                                                 r1 destroyed
+0.600s                   down (lost kv newest 2)
+0.700s                   up
 "#
         .trim_start_matches('\n'),
     );

@@ -11,7 +11,7 @@ use super::{Now, Watch};
 use crate::check::{DataState, DiskWrite, Facts, Noticed, PeerProgress, ReplicaState, Role, Site, Violation, Voters};
 use crate::node::{Node, store_of};
 use crate::scenario::ast::Check;
-use crate::system::{Members, PeerMessage, RecordKind, ReplicaView, System};
+use crate::system::{LogWrite, Members, PeerMessage, RecordKind, ReplicaView, System};
 
 /// Records of regions that an event wrote to the database of clients' data.
 type Notes = SmallVec<[(WriteSeq, u64, RecordKind); 2]>;
@@ -42,6 +42,9 @@ impl Watch {
         let seen = std::mem::replace(&mut self.machines[what.node.0 as usize].seen, written);
         let changes = (seen != written).then(|| what.disk.changes_since(S::LOG_DB, seen));
         let mut effects = Effects::new(changes.into_iter().flatten(), what.sent);
+        for view in system.departed() {
+            self.departed(what, system, &view, &mut effects);
+        }
         for (seq, region, kind) in &notes {
             if *kind == RecordKind::Tombstone {
                 self.tombstone(what, system, *seq, *region, &mut effects);
@@ -126,11 +129,17 @@ impl Watch {
         {
             store.scanned(region, self.families.digest::<S>(what.disk, db, &view.range));
         }
+        if let Some(replica) = noticed.displaced {
+            self.checks.at(Site { replica, ..site }).destroyed(0);
+        }
         let mut facts = self.checks.at(site);
         let restored = facts.has_restored(view.snapshots) || noticed.born;
         let (writes, messages) = effects.of(region);
         let machine = &mut self.machines[what.node.0 as usize];
         writes.iter().for_each(|(seq, _)| machine.wrote(*seq, region, replica));
+        if noticed.changed && facts.is_new() && !writes.iter().any(|(_, write)| is_promise(write)) {
+            facts.inherits(S::on_disk(what.disk, region).hard);
+        }
         tell_writes(&mut facts, view, restored, writes);
         tell_messages(&mut facts, replica, messages);
         let before = facts.last_state().copied();
@@ -173,6 +182,30 @@ impl Watch {
         self.checks.at(site).state(state, voters, view.range.applying);
     }
 
+    /// What a replica did in the event that ended it: a leader that is removed commits that, applies it and is gone.
+    fn departed<S: System>(
+        &mut self,
+        what: &Happened<'_, Node<S>>,
+        system: &S,
+        view: &ReplicaView<'_>,
+        effects: &mut Effects<'_, S::Message>,
+    ) {
+        let ReplicaView { region, id: replica, state, .. } = *view;
+        if self.checks.replica_on(what.node, region) != Some(replica) {
+            return;
+        }
+        let (writes, messages) = effects.of(region);
+        let machine = &mut self.machines[what.node.0 as usize];
+        writes.iter().for_each(|(seq, _)| machine.wrote(*seq, region, replica));
+        let mut facts = self.checks.at(Site { time: what.time, node: what.node, region, replica });
+        tell_writes(&mut facts, view, false, writes);
+        tell_messages(&mut facts, replica, messages);
+        let before = facts.last_state().copied();
+        if before != Some(state) {
+            self.changed(what, system, view, before.as_ref());
+        }
+    }
+
     /// A tombstone was written. Mostly the replica is gone with it, and a newer one may have come already.
     fn tombstone<S: System>(
         &mut self,
@@ -199,8 +232,12 @@ impl Watch {
         let Happened { time, node, .. } = *what;
         let Some(replica) = self.checks.store(time, node).vanished(region) else { return };
         let mut facts = self.checks.at(Site { time, node, region, replica });
-        tell_messages(&mut facts, replica, effects.of(region).1);
-        facts.destroyed();
+        let messages = effects.of(region).1;
+        tell_messages(&mut facts, replica, messages);
+        let term = facts.last_state().map_or(0, |state| state.term);
+        let raft = messages.iter().filter_map(|message| message.raft());
+        let own = raft.filter(|message| (message.from, message.term) == (replica, term));
+        facts.destroyed(own.map(|message| message.commit).max().unwrap_or(0));
         self.changes += 1;
         if let Some(record) = &mut self.record {
             record.destroyed(time, node, region);
@@ -271,6 +308,10 @@ impl Watch {
         }
         self.changes += 1;
     }
+}
+
+fn is_promise(write: &LogWrite) -> bool {
+    matches!(write.write, DiskWrite::Hard(_))
 }
 
 /// What a replica wrote to its log, and where the log starts.

@@ -17,8 +17,8 @@ use raftsim_harness::report::Verdict;
 use raftsim_harness::run::{Options, Run};
 use raftsim_harness::scenario::{self, Check, Scenario};
 use raftsim_harness::system::{
-    Answer, DiskWrite, FIRST_REGION, HardState, LogEntry, LogTerms, LogWrite, Members,
-    OnDisk, Operator, PlainSession, RecordKind, RegionRange, ReplicaState, ReplicaView, RequestId, Role, StoreContext, System,
+    Answer, DiskWrite, FIRST_REGION, HardState, LogEntry, LogTerms, LogWrite, Members, OnDisk, Operator,
+    PlainSession, RecordKind, RegionRange, ReplicaState, ReplicaView, RequestId, Role, StoreContext, System,
 };
 use raftsim_kernel::{Change, DbId, Disk, WriteSeq};
 

@@ -69,7 +69,7 @@ impl Placement for Notary {
     fn on_order(&mut self, now: Time, order: &Order, effects: &mut Effects<Number>) -> Result<(), String> {
         let Order::Transfer { to, .. } = order else { return Err("that is not what it does".to_owned()) };
         effects.send.push((*to, Number(0)));
-        effects.wake = Some(now + HALF); // earlier than it was
+        effects.wake = Some(now + HALF * *to); // another time than it was
         Ok(())
     }
 
@@ -142,13 +142,15 @@ fn it_is_woken_when_it_wishes() {
 }
 
 #[test]
-fn a_wish_replaces_the_one_before() {
-    let mut world = cluster(1);
-    world.run_until(Time::ZERO + QUARTER);
-    let order = Order::Transfer { key: Bytes::new(), to: 1 };
-    world.input(DRIVER, NodeInput::Placement(PlacementInput::Order(order)));
-    world.run_until(Time::ZERO + PERIOD);
-    assert_eq!(notary(&world).woken, [Time::ZERO + QUARTER + HALF]);
+fn a_wish_replaces_the_one_before_earlier_or_later() {
+    for to in [1, 2] {
+        let mut world = cluster(1);
+        world.run_until(Time::ZERO + QUARTER);
+        let order = Order::Transfer { key: Bytes::new(), to };
+        world.input(DRIVER, NodeInput::Placement(PlacementInput::Order(order)));
+        world.run_until(Time::ZERO + PERIOD + HALF);
+        assert_eq!(notary(&world).woken, [Time::ZERO + QUARTER + HALF * to], "and not at 100 ms");
+    }
 }
 
 #[test]

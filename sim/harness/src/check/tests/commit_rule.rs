@@ -191,3 +191,17 @@ fn a_snapshot_is_held_when_it_is_durable() {
     appended.clone().syncs_up_to(3, 2).commits(1, 9).breaks(Check::CommitRule, "durable on 1 of 3");
     appended.syncs(3).commits(1, 9).holds();
 }
+
+#[test]
+fn a_leader_commits_its_own_removal_and_is_gone() {
+    // What it said of its commit in its last messages is all that is known of that.
+    let replicated = || Cluster::of(3).leads(1, 6).has(1, 6..=8, 6).enters(2, 6).has(2, 6..=7, 6);
+    let goes = |commit| {
+        let mut cluster = replicated();
+        cluster.facts(1).destroyed(commit);
+        cluster
+    };
+    goes(7).commits(2, 7).holds();
+    goes(6).commits(2, 7).breaks(Check::CommitRule, "no leader has committed more than 6");
+    goes(8).breaks(Check::CommitRule, "which is durable on 1 of 3 voters");
+}

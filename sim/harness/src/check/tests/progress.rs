@@ -83,7 +83,7 @@ fn a_later_leader_may_replace_what_was_not_committed() {
 #[test]
 fn of_a_destroyed_peer_counts_what_it_had() {
     let mut cluster = leader();
-    cluster.facts(2).destroyed();
+    cluster.facts(2).destroyed(0);
     cluster.facts(2).gone();
     cluster.clone().believes(1, &[(2, 7, 8)]).holds();
     cluster.believes(1, &[(2, 8, 9)]).breaks(Check::Progress, "ends at 7");

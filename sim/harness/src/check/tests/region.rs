@@ -83,7 +83,7 @@ fn replicas_that_are_gone_for_good_are_forgotten_unless_somebody_counts_on_them(
     let checks = Checks::default().without(Check::ConfChange);
     let mut cluster = Cluster::with_voters(checks, 5, vec![1, 2, 3]).leads(1, 6);
     for id in [3, 4] {
-        cluster.facts(id).destroyed();
+        cluster.facts(id).destroyed(0);
         cluster.facts(id).gone();
     }
     let mut site = Site { time: Time(1), node: NodeId(8), region: 1, replica: 9 };

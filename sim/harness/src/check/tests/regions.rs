@@ -134,7 +134,7 @@ fn what_is_noticed() {
     let (changed, other_data) = (true, true);
     assert_eq!(notice(11, range("", "", 1, 1), 0), Noticed::default());
     assert_eq!(notice(11, range("", "", 2, 1), 0), Noticed { changed, ..Noticed::default() });
-    let split = Noticed { changed, other_data, born: false };
+    let split = Noticed { changed, other_data, ..Noticed::default() };
     assert_eq!(notice(11, range("", "k", 2, 2), 0), split);
     assert_eq!(notice(11, range("", "k", 2, 2), 1), split, "a snapshot of the same range");
     assert_eq!(notice(12, range("k", "", 2, 2), 0), Noticed { born: true, ..split });
@@ -213,6 +213,16 @@ fn a_replica_goes_only_with_a_tombstone() {
     store.breaks(1, "no tombstone");
     let store = with(&[(1, 11, range("", "k", 1, 1))]).has(&[(1, 15, NOTHING)]);
     store.breaks(1, "replica 15 took the place of replica 11");
+}
+
+#[test]
+fn a_replica_without_data_makes_place_for_a_newer_one() {
+    // As a split finds one that was removed before it, and added again.
+    let mut store = with(&[(1, 11, NOTHING)]);
+    let noticed = store.facts().holds(1, 15, &range("k", "", 1, 1), 0);
+    assert_eq!((noticed.displaced, noticed.born), (Some(11), false));
+    store.is_fine();
+    with(&[(1, 15, NOTHING)]).has(&[(1, 11, range("k", "", 1, 1))]).breaks(1, "replica 11 took the place");
 }
 
 #[test]

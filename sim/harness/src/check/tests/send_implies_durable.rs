@@ -230,3 +230,23 @@ fn a_log_may_be_written_and_compacted_in_one_event() {
     let beyond = [start(false), entry(10)];
     compacted(&beyond, 10).syncs(3).sends(3, MessageType::MsgAppendResponse, 1, 10).holds();
 }
+
+#[test]
+fn a_new_replica_may_find_the_promises_of_one_without_data() {
+    let mut cluster = Cluster::of(3).enters(1, 6).enters(2, 6);
+    let site = Site { time: Time(1), node: NodeId(2), region: 1, replica: 9 };
+    let vote = Message {
+        msg_type: MessageType::MsgRequestVoteResponse as i32,
+        from: 9,
+        to: 2,
+        term: 8,
+        ..Message::default()
+    };
+    let mut facts = cluster.checks.at(site);
+    assert!(facts.is_new());
+    facts.inherits(HardState { term: 8, vote: 2 });
+    facts.sent(&vote);
+    assert_eq!(cluster.checks.violation(), None);
+    cluster.checks.at(site).sent(&Message { to: 1, ..vote });
+    assert_eq!(cluster.checks.violation().map(|violation| violation.check), Some(Check::SendImpliesDurable));
+}

@@ -24,7 +24,8 @@ use raftsim_kernel::{Change, DbId, Disk, Duration, Time, WriteSeq};
 
 use super::{
     Alarm, FIRST_REGION, LogWrite, MemberChange, NoPlacement, Nothing, OnDisk, Operator, PlainSession,
-    RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System, log_size, priority, progress, view,
+    RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System, log_size, priority, progress,
+    view,
 };
 use crate::history::Request;
 use crate::scenario::{ReadIndexMode, ReadPath, Scenario, Transition};

@@ -5,7 +5,9 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use raft_proto::raft_serverpb::{PeerState, RaftApplyState, RaftLocalState, RegionLocalState, SnapshotRecord};
+use raft_proto::raft_serverpb::{
+    PeerState, RaftApplyState, RaftLocalState, RegionLocalState, SnapshotRecord,
+};
 use raftsim_kernel::{Change, DbId, Disk};
 use raftstore::keys::{self, Key};
 use twox_hash::XxHash3_64;
@@ -169,39 +171,4 @@ fn long_varint(first: u8, rest: &mut &[u8]) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use raft_proto::eraftpb;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn an_entry_is_what_prost_wrote(kind in 0..3i32, term: u64, index: u64, data: Vec<u8>, other: Vec<u8>) {
-            let written = eraftpb::Entry { entry_type: kind, term, index, data: data.clone().into() };
-            let read = entry(index, &written.encode_to_vec()).expect("prost wrote it");
-            prop_assert_eq!((read.index, read.term, read.conf_change), (index, term, kind != 0));
-            let changed = eraftpb::Entry { data: other.clone().into(), ..written };
-            let changed = entry(index, &changed.encode_to_vec()).expect("prost wrote it");
-            prop_assert_eq!(changed.digest == read.digest, data == other);
-        }
-
-        #[test]
-        fn a_hard_state_is_what_prost_wrote(hard: Option<(u64, u64, u64)>, last_index: u64, last_term: u64) {
-            let hard_state = hard.map(|(term, vote, commit)| eraftpb::HardState { term, vote, commit });
-            let written = RaftLocalState { hard_state, last_index, last_term };
-            let (term, vote, _) = hard.unwrap_or_default();
-            prop_assert_eq!(hard_state_of(&written), Some(HardState { term, vote }));
-        }
-
-        #[test]
-        fn damaged_bytes_do_no_harm(bytes: Vec<u8>) {
-            hard_state(&bytes);
-            entry(1, &bytes);
-        }
-    }
-
-    fn hard_state_of(written: &RaftLocalState) -> Option<HardState> {
-        hard_state(&written.encode_to_vec())
-    }
-}
+mod tests;

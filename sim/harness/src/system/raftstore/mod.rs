@@ -93,6 +93,7 @@ impl System for Raftstore {
 
     fn session(scenario: &Scenario) -> RegionSession {
         RegionSession::new(setup::first_region(scenario))
+            .with_replica_reads(scenario.raftstore.reads == crate::scenario::ast::ReadPath::Index)
     }
 
     fn on_start(&mut self, cx: &mut Cx<'_, '_>) {
@@ -155,6 +156,10 @@ impl System for Raftstore {
             peers.flatten()
         });
         touched.map(peer_view)
+    }
+
+    fn departed(&self) -> impl Iterator<Item = ReplicaView<'_>> {
+        self.store.iter().flat_map(Store::departed).map(peer_view)
     }
 
     fn replica(&self, region: u64) -> Option<ReplicaView<'_>> {
@@ -228,7 +233,9 @@ impl System for Raftstore {
 
 #[inline]
 fn peer_view(peer: &raftstore::Peer) -> ReplicaView<'_> {
-    view(peer.region().id, peer.raft(), peer.snapshots(), range(peer))
+    // The log becomes the snapshot's first, and the data later: a run counts a snapshot by the log.
+    let snapshots = peer.snapshots() + u64::from(peer.incoming_region().is_some());
+    view(peer.region().id, peer.raft(), snapshots, range(peer))
 }
 
 #[inline]
@@ -241,7 +248,7 @@ fn range(peer: &raftstore::Peer) -> RegionRange<'_> {
         conf_ver: epoch.conf_ver,
         version: epoch.version,
         initialized: peer.is_initialized(),
-        applying: peer.is_applying(),
+        applying: peer.incoming_region().is_some(),
     }
 }
 

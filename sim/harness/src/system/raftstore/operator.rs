@@ -97,7 +97,8 @@ mod tests {
         };
         let request = change_peers(&region(), &change).expect("a change");
         assert_eq!(request.transition(), ConfChangeTransition::Explicit);
-        let changes: Vec<_> = request.changes.iter().map(|change| (change.change_type(), change.peer)).collect();
+        let changes: Vec<_> =
+            request.changes.iter().map(|change| (change.change_type(), change.peer)).collect();
         let peer = |id, store_id, role: PeerRole| Some(Peer { id, store_id, role: role as i32 });
         let expected = [
             (ConfChangeType::AddNode, peer(1_000, 4, PeerRole::Voter)),

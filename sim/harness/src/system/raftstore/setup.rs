@@ -13,9 +13,8 @@ const PEER_BASE: u64 = 100;
 
 /// The region that holds every key, with a peer on each store that the scenario names.
 pub(super) fn first_region(scenario: &Scenario) -> Region {
-    let peer = |role: PeerRole| {
-        move |store: u64| Peer { id: PEER_BASE + store, store_id: store, role: role as i32 }
-    };
+    let peer =
+        |role: PeerRole| move |store: u64| Peer { id: PEER_BASE + store, store_id: store, role: role as i32 };
     let voters = scenario.cluster.initial_voters().into_iter().map(peer(PeerRole::Voter));
     let learners = scenario.cluster.initial_learners().into_iter().map(peer(PeerRole::Learner));
     let mut peers: Vec<Peer> = voters.chain(learners).collect();
@@ -93,7 +92,9 @@ mod tests {
 
     #[test]
     fn spans_are_rounded_up_to_ticks() {
-        let scenario = parse("raft = { tick = \"30ms\" }\nraftstore = { log-gc-interval = \"100ms\", leader-missing = \"1ms\" }");
+        let scenario = parse(
+            "raft = { tick = \"30ms\" }\nraftstore = { log-gc-interval = \"100ms\", leader-missing = \"1ms\" }",
+        );
         let config = config(&scenario, 1);
         assert_eq!((config.log_gc_interval_ticks, config.leader_missing_ticks), (4, 1));
     }

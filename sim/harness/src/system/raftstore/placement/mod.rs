@@ -158,6 +158,10 @@ impl Placement for Driver {
         Ok(())
     }
 
+    fn order(response: &Response) -> Option<(u64, String)> {
+        payload::order(response)
+    }
+
     fn quiet(&mut self) {
         self.quiet = true;
         self.operators.retain(|_, operator| operator.order.is_some());
@@ -203,7 +207,7 @@ impl Driver {
         let verdict = if now < operator.deadline { operator.advance(known) } else { Verdict::Done };
         match verdict {
             Verdict::Order(action) => {
-                let order = response::Payload::RegionHeartbeat(order(known, action));
+                let order = response::Payload::RegionHeartbeat(instruction(known, action));
                 return send(fx, known.leader.store_id, order);
             }
             Verdict::Wait => return,
@@ -364,7 +368,8 @@ fn header(known: &Known) -> RegionHeartbeatResponse {
     }
 }
 
-fn order(known: &Known, action: Action) -> RegionHeartbeatResponse {
+/// What tells a leader to do something.
+fn instruction(known: &Known, action: Action) -> RegionHeartbeatResponse {
     let mut order = header(known);
     match action {
         Action::Change(changes, transition) => {

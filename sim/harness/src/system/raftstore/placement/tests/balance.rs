@@ -190,3 +190,23 @@ fn nothing_is_decided_before_the_cluster_had_time_to_tell_of_itself() {
     driver.on_timer(at(3_000), &mut fx);
     assert_eq!(words(&fx.send), ["1: region 1: learn 1000 on 2"]);
 }
+
+#[test]
+fn regions_that_fell_silent_do_not_keep_the_others_waiting() {
+    let mut driver = driver(PlacementMode::Balance, 3);
+    let cuts = ["", "b", "c", "d", "e", "f", ""];
+    let lonely = |id: usize| region(id as u64, (cuts[id - 1], cuts[id]), (1, 1), &[1]);
+    let mut tick = |millis, regions: std::ops::RangeInclusive<usize>| {
+        driver.hear_stores(at(millis), 1..=3);
+        for id in regions {
+            driver.hear(at(millis), 1, heartbeat(&lonely(id), 1, 5));
+        }
+        let mut fx = Effects::default();
+        driver.on_timer(at(millis), &mut fx);
+        words(&fx.send).len()
+    };
+    assert_eq!(tick(4_000, 1..=6), 4, "four operators at a time");
+    assert_eq!(tick(33_000, 5..=5), 0, "which may take 30 s");
+    // Those four are given up, and 1..=4 and 6 told nothing for 5 s: begin nothing there.
+    assert_eq!(tick(34_000, 5..=5), 1);
+}

@@ -90,7 +90,7 @@ impl Driver {
 /// The orders in what was sent, in words: `2: region 1: add 1000 on 4`; a confirmation has none.
 fn words(sent: &[(u64, Response)]) -> Vec<String> {
     let order = |(store, response): &(u64, Response)| {
-        super::payload::order(response).map(|(region, order)| format!("{store}: region {region}: {order}"))
+        Driver::order(response).map(|(region, order)| format!("{store}: region {region}: {order}"))
     };
     sent.iter().filter_map(order).collect()
 }

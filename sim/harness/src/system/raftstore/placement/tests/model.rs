@@ -55,6 +55,8 @@ pub(super) struct Model {
     used: BTreeSet<u64>,
     /// All that leaders told, to be told again.
     pub(super) told: Vec<(u64, RegionHeartbeatRequest)>,
+    /// So much of it was told to earlier lives of the driver.
+    told_before: usize,
 }
 
 impl Model {
@@ -95,6 +97,7 @@ impl Model {
             wake: None,
             used,
             told: Vec::new(),
+            told_before: 0,
         };
         model.boot();
         model
@@ -115,6 +118,7 @@ impl Model {
             self.written.clone_from(&self.durable);
         }
         self.driver = Driver::new(&self.scenario).unwrap();
+        self.told_before = self.told.len();
         self.boot();
     }
 
@@ -196,14 +200,7 @@ impl Model {
             }
             group.region.region_epoch.as_mut()?.conf_ver += 1;
         }
-        let voters: Vec<Peer> =
-            group.region.peers.iter().filter(|peer| peer.role() == PeerRole::Voter).copied().collect();
-        let standing =
-            voters.iter().filter(|peer| up.contains(&peer.store_id) && !group.lagging.contains(&peer.id));
-        let standing: Vec<&Peer> = standing.collect();
-        if standing.len() * 2 <= voters.len() {
-            return None;
-        }
+        let standing = quorum(group, up)?;
         if !standing.iter().any(|peer| peer.store_id == group.leader) {
             group.leader = standing[0].store_id;
             group.term += 1;
@@ -226,7 +223,7 @@ impl Model {
         let Some(group) = self.groups.get_mut(&order.region_id) else { return };
         let leads =
             order.target_peer.is_some_and(|peer| peer.store_id == group.leader && store == group.leader);
-        if !leads || !self.up.contains(&store) || order.region_epoch != group.region.region_epoch {
+        if !leads || order.region_epoch != group.region.region_epoch || quorum(group, &self.up).is_none() {
             return;
         }
         if let Some(change) = order.change_peer_v2 {
@@ -256,11 +253,26 @@ impl Model {
         }
     }
 
+    /// The replicas that do not keep up, as the driver was told last in this life, in the region's newest term.
+    fn pending(&self, region: u64) -> BTreeSet<u64> {
+        let group = &self.groups[&region];
+        let told = self.told[self.told_before..].iter().map(|(_, heartbeat)| heartbeat);
+        let newest = told.filter(|told| {
+            let region = told.region.as_ref().unwrap();
+            (region.id, region.region_epoch) == (group.region.id, group.region.region_epoch)
+        });
+        let last = newest.max_by_key(|told| told.term).expect("the order was for this epoch");
+        last.pending_peers.iter().map(|peer| peer.id).collect()
+    }
+
     fn change(&mut self, region: u64, changes: &[ChangePeer]) {
         let mode = self.scenario.placement.as_ref().unwrap().mode;
-        let up = &self.up;
+        let mut unfit = self.pending(region);
         let group = self.groups.get_mut(&region).unwrap();
-        let before = fit_voters(group, up);
+        let fit = |group: &Group, unfit: &BTreeSet<u64>| {
+            voters(group).filter(|peer| !unfit.contains(&peer.id)).count()
+        };
+        let before = fit(group, &unfit);
         let joint = changes.len() > 1;
         for change in changes {
             let subject = change.peer.unwrap();
@@ -284,6 +296,7 @@ impl Model {
                     let role = if kind == ConfChangeType::AddNode { come } else { PeerRole::Learner };
                     group.region.peers.push(Peer { role: role as i32, ..subject });
                     group.lagging.insert(subject.id);
+                    unfit.insert(subject.id);
                 }
             }
         }
@@ -291,7 +304,7 @@ impl Model {
         stores.sort_unstable();
         stores.dedup();
         assert_eq!(stores.len(), group.region.peers.len(), "two replicas on a store: {group:?}");
-        let after = fit_voters(group, up);
+        let after = fit(group, &unfit);
         let wanted = usize::try_from(self.scenario.placement.as_ref().unwrap().replicas).unwrap();
         if mode != PlacementMode::Manual {
             assert!(
@@ -340,11 +353,18 @@ impl Model {
     }
 }
 
-/// Voters, of the incoming half of a joint configuration, that are up and keep up.
-fn fit_voters(group: &Group, up: &BTreeSet<u64>) -> usize {
+/// The voters that are up and keep up, if they are a majority. A joint configuration is left before anybody tells of it, so
+/// its incoming half is all that counts.
+fn quorum(group: &Group, up: &BTreeSet<u64>) -> Option<Vec<Peer>> {
+    let fits = |peer: &Peer| up.contains(&peer.store_id) && !group.lagging.contains(&peer.id);
+    let (standing, others): (Vec<Peer>, Vec<Peer>) = voters(group).partition(fits);
+    (standing.len() > others.len()).then_some(standing)
+}
+
+/// The voters, of a joint configuration the incoming ones.
+fn voters(group: &Group) -> impl Iterator<Item = Peer> {
     let votes = |peer: &&Peer| matches!(peer.role(), PeerRole::Voter | PeerRole::IncomingVoter);
-    let fits = |peer: &&Peer| up.contains(&peer.store_id) && !group.lagging.contains(&peer.id);
-    group.region.peers.iter().filter(votes).filter(fits).count()
+    group.region.peers.iter().filter(votes).copied()
 }
 
 /// A key inside of a region: its first, and a byte more that is below the end. There may be none.
