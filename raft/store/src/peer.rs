@@ -55,6 +55,9 @@ pub struct Peer {
     /// Peers that wrote to us and are not in the region as we know it: the latest to appear, oldest first,
     /// at most [`MAX_STRANGERS`].
     strangers: SmallVec<[metapb::Peer; 2]>,
+    /// The newest epoch by which somebody wrote to this replica, and so counted it as a member. That is all it knows
+    /// before its first snapshot.
+    met: RegionEpoch,
     /// A snapshot that raft is being told of.
     incoming: Option<SnapshotRecord>,
     /// A snapshot that has taken the log's place and is becoming data.
@@ -74,6 +77,8 @@ pub struct Peer {
     /// Bytes that were written since the size was measured.
     grown: u64,
     timer: Timer,
+    /// The tick at which the leader was last heard of, or asked for.
+    heard: u64,
     /// What the store has to do because of the last input.
     pub(crate) events: Vec<Event>,
     /// The tick up to which raft has counted.
@@ -173,6 +178,7 @@ impl Peer {
             reads: Reads::default(),
             unsynced: VecDeque::new(),
             strangers: SmallVec::new(),
+            met: RegionEpoch::default(),
             incoming: None,
             restore: None,
             snapshots: 0,
@@ -184,6 +190,7 @@ impl Peer {
             // What is there was never measured.
             grown: config.region_max_size,
             timer: Timer::default(),
+            heard: 0,
             events: Vec::new(),
             ticked: 0,
             queued: NEVER,
@@ -200,8 +207,17 @@ impl Peer {
         self.storage.region().id
     }
 
+    /// The epoch of the region as the replica knows it; before its first snapshot, as those know it that made it. Were
+    /// it none at all then, a member that forgot in a crash that it had added this replica would take it for removed.
     pub(crate) fn epoch(&self) -> RegionEpoch {
-        self.storage.region().region_epoch.unwrap_or_default()
+        self.storage.region().region_epoch.unwrap_or(self.met)
+    }
+
+    /// Somebody wrote who knows the region so.
+    pub(crate) fn meet_epoch(&mut self, epoch: RegionEpoch) {
+        if admin::is_older(self.met, epoch) {
+            self.met = epoch;
+        }
     }
 
     /// The replica's id, unique in the cluster and never used twice.
@@ -274,7 +290,7 @@ impl Peer {
 
     /// A replica that is made now starts to count now.
     pub(crate) fn start_at(&mut self, tick: u64) {
-        self.ticked = tick;
+        (self.ticked, self.heard) = (tick, tick);
     }
 
     /// Starts an election.
@@ -306,6 +322,9 @@ impl Peer {
         }
         // What raft refuses is as good as lost on the way.
         let _ = self.raw.step(message);
+        if self.raw.leader() == Some(from.id) {
+            self.heard = self.ticked;
+        }
     }
 
     /// Remembers where a peer is that the region does not have.
@@ -583,7 +602,7 @@ impl Peer {
             region_id: region.id,
             from_peer: Some(self.meta),
             to_peer: Some(to),
-            region_epoch: region.region_epoch,
+            region_epoch: Some(self.epoch()),
             is_tombstone: false,
             start_key: range(&region.start_key),
             end_key: range(&region.end_key),

@@ -3,12 +3,18 @@
 //! Every replica that holds data, or is about to, claims its range here, so the claims are disjoint: two
 //! replicas that wrote to the same keys would destroy each other's data. A replica made by a message claims
 //! nothing before its snapshot comes.
+//!
+//! What a replica gives up is nobody's at first, and can be claimed again when that is durable: a crash could bring
+//! the replica back, and find another one's data in its place.
 
 use std::ops::Bound;
 
 use bytes::Bytes;
 use im::OrdMap;
 use raft_proto::metapb::Region;
+
+/// Whose keys are those that a replica has given up, while that is not durable.
+const NOBODY: u64 = 0;
 
 /// Claims, by their first key.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +56,27 @@ impl Ranges {
     pub(crate) fn release(&mut self, region: &Region) {
         if self.by_start.get(&region.start_key).is_some_and(|claim| claim.region == region.id) {
             self.by_start.remove(&region.start_key);
+        }
+    }
+
+    /// A region gives its claim up, and nobody may have the keys yet: see [`free`](Ranges::free), which wants to be
+    /// told where the claim begins and ends. `None` if there was no such claim.
+    pub(crate) fn abandon(&mut self, region: &Region) -> Option<(Bytes, Bytes)> {
+        let claim = self.by_start.get_mut(&region.start_key).filter(|claim| claim.region == region.id)?;
+        claim.region = NOBODY;
+        Some((region.start_key.clone(), claim.end.clone()))
+    }
+
+    /// Keys that have no replica here any more: as if one had claimed and abandoned them.
+    pub(crate) fn withhold(&mut self, start: &Bytes, end: &Bytes) {
+        let nobody = Region { id: NOBODY, start_key: start.clone(), end_key: end.clone(), ..Region::default() };
+        self.claim(&nobody);
+    }
+
+    /// That the keys from `start` on were given up is durable.
+    pub(crate) fn free(&mut self, start: &Bytes) {
+        if self.by_start.get(start).is_some_and(|claim| claim.region == NOBODY) {
+            self.by_start.remove(start);
         }
     }
 

@@ -89,8 +89,10 @@ enum Wait {
     Truncate { region: u64, to: u64 },
     /// A split is: the new region's replica may come to life, and make promises.
     Split { region: RegionLocalState, campaign: bool },
-    /// A tombstone is: what the raft database has of the replica goes.
-    Destroyed { region: u64 },
+    /// A tombstone is: what the raft database has of the replica goes, and its keys may be another one's.
+    Destroyed { region: u64, keys: Vec<(bytes::Bytes, bytes::Bytes)> },
+    /// That nobody here holds these keys any more is: they may be another one's.
+    Freed { start: bytes::Bytes, end: bytes::Bytes },
     /// A snapshot's data is: its record and its file go.
     Restored { region: u64, key: SnapshotKey },
 }

@@ -203,7 +203,7 @@ fn messages_for_others_are_dropped() {
     assert_eq!(good.to_peer, Some(Peer { id: 20, store_id: 2, role: 0 }));
     let mut cases = vec![good.clone(); 8];
     cases[0].to_peer = Some(Peer { id: 20, store_id: 3, role: 0 });
-    cases[1].to_peer = Some(Peer { id: 21, store_id: 2, role: 0 });
+    cases[1].to_peer = Some(Peer { id: 19, store_id: 2, role: 0 });
     cases[2].region_id = 2;
     cases[3].to_peer = None;
     cases[4].message = None;
@@ -293,6 +293,7 @@ fn many_strangers_do_not_pile_up() {
             region_id: REGION,
             from_peer: Some(stranger),
             to_peer: Some(Peer { id: 20, store_id: 2, role: 0 }),
+            region_epoch: first_region(3).region_epoch,
             message: Some(request),
             ..RaftMessage::default()
         };

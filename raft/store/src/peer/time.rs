@@ -63,7 +63,7 @@ impl Peer {
             self.events.push(Event::Heartbeat);
         }
         if self.timer.orphaned <= tick {
-            self.timer.orphaned = NEVER;
+            self.heard = tick;
             self.events.push(Event::Orphaned);
         }
     }
@@ -79,8 +79,9 @@ impl Peer {
             let every = placement.region_heartbeat_ticks.max(1);
             keep(&mut self.timer.heartbeat, leads, tick.saturating_add(every));
         }
-        let alone = self.raw.leader().is_none();
-        keep(&mut self.timer.orphaned, alone, tick.saturating_add(config.leader_missing_ticks.max(1)));
+        // Not by whether raft knows of a leader: a learner, which never campaigns, remembers the last one for ever.
+        let alone = self.heard.saturating_add(config.leader_missing_ticks.max(1));
+        self.timer.orphaned = if leads { NEVER } else { alone };
     }
 
     /// The region's data was measured.

@@ -55,14 +55,9 @@ impl Store {
         peer.answer_all(env);
         self.outgoing.cancel(region);
         self.incoming.cancel(env, region)?;
-        let incoming = peer.incoming_region().cloned();
-        for held in [Some(peer.region()), incoming.as_ref()].into_iter().flatten() {
-            self.ranges.release(held);
-            // Without members it is not a region with all keys, but one without any.
-            if !held.peers.is_empty() {
-                self.clearing.push_back((held.start_key.clone(), held.end_key.clone()));
-            }
-        }
+        // A replica that a message made has claimed nothing, and takes nothing with it.
+        let held = [Some(peer.region()), peer.incoming_region()];
+        let keys = held.into_iter().flatten().filter_map(|held| self.ranges.abandon(held)).collect();
         let mut batch = WriteBatch::new();
         batch.put_message(&keys::region_state(region), &tombstone(peer.region().clone(), peer.peer_id(), at));
         batch.delete(&keys::apply_state(region));
@@ -70,28 +65,35 @@ impl Store {
         let seq = env.write(Db::Kv, batch)?;
         self.destroying.insert(region);
         let key = peer.restoring().and_then(|record| record.key);
-        self.waiting.push_back((seq, Wait::Destroyed { region }));
+        self.waiting.push_back((seq, Wait::Destroyed { region, keys }));
         if let Some(key) = key {
             self.waiting.push_back((seq, Wait::Restored { region, key }));
         }
         self.departed.push(departed);
-        self.sync_kv(env)?;
-        self.start_clearing(env);
-        Ok(())
+        self.sync_kv(env)
     }
 
     /// The tombstone is durable.
-    pub(super) fn on_tombstone_durable(&mut self, env: &mut impl Env, region: u64) -> Result<(), StoreError> {
+    pub(super) fn on_tombstone_durable(
+        &mut self,
+        env: &mut impl Env,
+        region: u64,
+        keys: Vec<(Bytes, Bytes)>,
+    ) -> Result<(), StoreError> {
         let mut batch = WriteBatch::new();
         delete_raft(env, region, &mut batch)?;
         env.write(Db::Raft, batch)?;
         env.sync(Db::Raft)?;
         self.destroying.remove(&region);
+        for (start, end) in keys {
+            self.on_freed(env, start, end);
+        }
         Ok(())
     }
 
-    /// What is in this range and in nobody's claim is of a replica that is gone.
-    pub(super) fn clear_later(&mut self, env: &mut impl Env, start: Bytes, end: Bytes) {
+    /// That these keys are nobody's is durable. What is there, and in nobody's claim, is of a replica that is gone.
+    pub(super) fn on_freed(&mut self, env: &mut impl Env, start: Bytes, end: Bytes) {
+        self.ranges.free(&start);
         self.clearing.push_back((start, end));
         self.start_clearing(env);
     }

@@ -97,8 +97,12 @@ impl Store {
                     batch.delete(&keys::birth(right.id));
                     env.write(Db::Kv, batch)?;
                 }
-                self.clear_later(env, right.start_key, right.end_key);
-                Ok(())
+                // Another replica may have these keys once a crash cannot give them back to the left one.
+                let Region { start_key: start, end_key: end, .. } = right;
+                self.ranges.withhold(&start, &end);
+                let seq = self.last_kv_write(region);
+                self.waiting.push_back((seq, Wait::Freed { start, end }));
+                self.sync_kv(env)
             }
         }
     }
@@ -116,7 +120,11 @@ impl Store {
                 done
             }
             Wait::Split { region, campaign } => self.bring_to_life(env, tick, region, campaign),
-            Wait::Destroyed { region } => self.on_tombstone_durable(env, region),
+            Wait::Destroyed { region, keys } => self.on_tombstone_durable(env, region, keys),
+            Wait::Freed { start, end } => {
+                self.on_freed(env, start, end);
+                Ok(())
+            }
             Wait::Restored { region, key } => self.on_restore_durable(env, region, key),
         }
     }

@@ -123,7 +123,7 @@ impl Store {
         }
         if message.is_tombstone {
             let told = message.region_epoch.unwrap_or_default();
-            if !peer.is_initialized() || peer.epoch().conf_ver < told.conf_ver {
+            if peer.epoch().conf_ver < told.conf_ver {
                 return self.destroy(env, tick, region, None);
             }
             return Ok(());
@@ -132,8 +132,12 @@ impl Store {
             send(env, reply);
             return Ok(());
         }
+        let epoch = message.region_epoch.unwrap_or_default();
         let Some(message) = message.message else { return Ok(()) };
-        self.with_peer(env, tick, region, |peer, _| peer.on_raft_message(from, message))?;
+        self.with_peer(env, tick, region, |peer, _| {
+            peer.meet_epoch(epoch);
+            peer.on_raft_message(from, message);
+        })?;
         Ok(())
     }
 

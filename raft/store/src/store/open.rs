@@ -45,7 +45,7 @@ impl Store {
         let mut recovery = Recovery::default();
         recovery.finish_snapshots(env, &config)?;
         recovery.load_peers(env, &config)?;
-        let Recovery { peers, ranges, mut waiting, destroying, kept } = recovery;
+        let Recovery { peers, ranges, mut waiting, destroying, births, kept } = recovery;
         waiting.sort_by_key(|(seq, _)| *seq);
         let config = Arc::new(config);
         let mut store = Store {
@@ -58,7 +58,7 @@ impl Store {
             syncing: VecDeque::new(),
             destroying,
             splitting: OrdSet::new(),
-            births: VecDeque::new(),
+            births,
             votes: PendingVotes::default(),
             tasks: OrdMap::new(),
             next_task: 0,
@@ -139,6 +139,7 @@ struct Recovery {
     ranges: Ranges,
     waiting: Vec<(WriteSeq, Wait)>,
     destroying: OrdSet<u64>,
+    births: VecDeque<(WriteSeq, u64)>,
     /// Snapshots whose chunks are still needed.
     kept: Vec<SnapshotKey>,
 }
@@ -178,7 +179,7 @@ impl Recovery {
                 (PeerState::Normal, Some(region)) if region.id == id => {
                     if region.peers.iter().any(|peer| peer.store_id == config.store_id) {
                         let region = region.clone();
-                        let born = finish_birth(env, &state, &region)?;
+                        let born = self.finish_birth(env, &state, &region)?;
                         finish_compaction(env, id)?;
                         self.ranges.claim(&region);
                         self.peers.insert(id, Arc::new(Peer::load(env, config, state, born)?));
@@ -210,9 +211,33 @@ impl Recovery {
         batch.delete(&keys::birth(id));
         let seq = env.write(Db::Kv, batch)?;
         env.sync(Db::Kv)?;
-        self.waiting.push((seq, Wait::Destroyed { region: id }));
+        self.waiting.push((seq, Wait::Destroyed { region: id, keys: Vec::new() }));
         self.destroying.insert(id);
         Ok(())
+    }
+
+    /// The first raft state of a region that a split made, if a crash came before it. True if the replica never ran.
+    fn finish_birth(
+        &mut self,
+        env: &mut impl Env,
+        state: &RegionLocalState,
+        region: &Region,
+    ) -> Result<bool, StoreError> {
+        if env.get(Db::Kv, &keys::birth(region.id))?.is_none() {
+            return Ok(false);
+        }
+        let born = first_raft_state(env, state, region)?;
+        if let Some(batch) = born.batch {
+            let seq = env.write(Db::Raft, batch)?;
+            env.sync(Db::Raft)?;
+            self.births.push_back((seq, region.id));
+        } else {
+            // What an earlier life wrote is durable.
+            let mut batch = WriteBatch::new();
+            batch.delete(&keys::birth(region.id));
+            env.write(Db::Kv, batch)?;
+        }
+        Ok(born.never_promised)
     }
 }
 
@@ -224,19 +249,6 @@ fn bury(env: &mut impl Engine, region: u64) -> Result<(), StoreError> {
         env.write(Db::Raft, batch)?;
     }
     Ok(())
-}
-
-/// The first raft state of a region that a split made, if a crash came before it. True if the replica never ran.
-fn finish_birth(env: &mut impl Env, state: &RegionLocalState, region: &Region) -> Result<bool, StoreError> {
-    if env.get(Db::Kv, &keys::birth(region.id))?.is_none() {
-        return Ok(false);
-    }
-    let born = first_raft_state(env, state, region)?;
-    if let Some(batch) = born.batch {
-        env.write(Db::Raft, batch)?;
-        env.sync(Db::Raft)?;
-    }
-    Ok(born.never_promised)
 }
 
 /// Entries that a durable truncation has made needless, and a crash has left.

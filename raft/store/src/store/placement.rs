@@ -176,15 +176,9 @@ impl Store {
     }
 }
 
-/// Whether a region, as somebody else knows it, has moved on without this replica. A replica that is not in it may
-/// also be one that is about to be added, and then its id is above all that the region has had.
+/// Whether a region, as somebody else knows it, has moved on without this replica. One that is not in it may also
+/// have been added since, and then its epoch is the newer one.
 fn is_removed(peer: &Peer, region: &Region) -> bool {
-    let newest = region.peers.iter().map(|member| member.id).max().unwrap_or(0);
     let member = region.peers.iter().any(|member| member.id == peer.peer_id());
-    let known = if peer.is_initialized() {
-        is_older(peer.epoch(), region.region_epoch.unwrap_or_default())
-    } else {
-        peer.peer_id() < newest
-    };
-    !member && known
+    !member && is_older(peer.epoch(), region.region_epoch.unwrap_or_default())
 }

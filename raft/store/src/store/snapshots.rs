@@ -13,6 +13,7 @@ use crate::engine::{Db, Env, WriteBatch, WriteSeq};
 use crate::error::StoreError;
 use crate::keys;
 use crate::peer::Peer;
+use crate::peer_storage::read_message;
 use crate::snapshot::{Body, LoadError, Received, Sent, load};
 use crate::task::Task;
 
@@ -263,8 +264,8 @@ impl Store {
         key: SnapshotKey,
     ) -> Result<(), StoreError> {
         // A later snapshot may have put its own record in the place.
-        let later = self.peer(region).and_then(|peer| peer.restoring()).is_some_and(|record| record.key != Some(key));
-        if !later {
+        let record = read_message::<SnapshotRecord>(env, Db::Raft, &keys::snapshot_record(region), region)?;
+        if record.is_some_and(|record| record.key == Some(key)) {
             let mut batch = WriteBatch::new();
             batch.delete(&keys::snapshot_record(region));
             env.write(Db::Raft, batch)?;

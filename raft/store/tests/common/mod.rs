@@ -1,10 +1,14 @@
-//! A cluster in one thread: stores, their databases, and a router that delivers in order.
+//! A cluster in one thread: stores of many regions, their databases, and a router that delivers in order.
+//!
+//! Whenever a store has handled an input, it is audited: memory and disk must agree about every region touched.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
 #![allow(unreachable_pub, reason = "each test file is a crate of its own")]
 
+pub mod convergence;
 pub mod disk;
+pub mod regions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,11 +47,23 @@ impl Node {
 pub struct Cluster {
     pub nodes: BTreeMap<u64, Node>,
     pub now: u64,
+    /// The settings of stores that boot from now on.
+    pub config: Config,
     /// Stores that hear nothing and are not heard.
     pub isolated: BTreeSet<u64>,
     /// Stores whose raft databases take for ever to sync.
     pub stalled: BTreeSet<u64>,
+    /// The same for any database.
+    pub stalled_dbs: BTreeSet<(u64, Db)>,
+    /// Stores whose tasks take for ever.
+    pub idle: BTreeSet<u64>,
+    /// Messages from one store to another that are lost.
+    pub lost: fn(u64, u64, &StoreMessage) -> bool,
+    /// The first region is on so many stores, from 1 on.
+    members: u64,
+    boots: u64,
     next_request: u64,
+    next_id: u64,
 }
 
 /// The replica of store `n` has the id `10 n`, so that no test can confuse the two.
@@ -68,13 +84,31 @@ impl Cluster {
     /// `stores` stores of one region, booted and idle, and not for the first time: the traces of the
     /// bootstrap are gone.
     pub fn new(stores: u64) -> Cluster {
+        Cluster::with_spares(stores, 0, config(0))
+    }
+
+    /// As [`new`](Cluster::new), with store 1 leading.
+    pub fn led(stores: u64) -> Cluster {
+        Cluster::led_with_spares(stores, 0, config(0))
+    }
+
+    /// As [`new`](Cluster::new), with `spares` stores more that have no replica yet.
+    pub fn with_spares(members: u64, spares: u64, config: Config) -> Cluster {
+        let stores = members + spares;
         let node = |id| (id, Node { env: MemEnv::default(), store: None });
         let mut cluster = Cluster {
             nodes: (1..=stores).map(node).collect(),
             now: 1_000 * MS,
+            config,
             isolated: BTreeSet::new(),
             stalled: BTreeSet::new(),
+            stalled_dbs: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            lost: |_, _, _| false,
+            members,
+            boots: 0,
             next_request: 0,
+            next_id: 1_000,
         };
         for _ in 0..2 {
             for id in 1..=stores {
@@ -86,31 +120,44 @@ impl Cluster {
         cluster
     }
 
-    /// As [`new`](Cluster::new), with store 1 leading.
-    pub fn led(stores: u64) -> Cluster {
-        let mut cluster = Cluster::new(stores);
+    /// As [`with_spares`](Cluster::with_spares), with store 1 leading.
+    pub fn led_with_spares(members: u64, spares: u64, config: Config) -> Cluster {
+        let mut cluster = Cluster::with_spares(members, spares, config);
         cluster.campaign(1);
         cluster.settle();
         assert_eq!(cluster.leaders(), [1]);
         cluster
     }
 
+    /// The first region as it was in the beginning.
     pub fn region(&self) -> Region {
-        first_region(self.nodes.len() as u64)
+        first_region(self.members)
     }
 
     pub fn boot(&mut self, id: u64) {
         let region = self.region();
+        self.boots += 1;
+        // Every life has a seed of its own, for the ids of reads.
+        let config = Config { store_id: id, seed: self.config.seed + 1_000 * self.boots, ..self.config.clone() };
         let node = self.nodes.get_mut(&id).unwrap();
-        Store::bootstrap(&mut node.env, &config(id), &region).unwrap();
-        node.store = Some(Store::open(&mut node.env, config(id), self.now).unwrap());
+        Store::bootstrap(&mut node.env, &config, &region).unwrap();
+        node.store = Some(Store::open(&mut node.env, config, self.now).unwrap());
+        let store = node.store();
+        for region in regions::all(&node.env) {
+            store.audit(&node.env, region).unwrap();
+        }
     }
 
-    /// The machine stops; each database keeps so many of its unsynced writes.
+    /// The machine stops; each database keeps so many of its unsynced writes, that of snapshots all.
     pub fn crash(&mut self, id: u64, keep_raft: usize, keep_kv: usize) {
+        self.crash_keeping(id, [keep_raft, keep_kv, usize::MAX]);
+    }
+
+    /// The machine stops; the raft, the kv and the snapshots database keep so many of their unsynced writes.
+    pub fn crash_keeping(&mut self, id: u64, [raft, kv, snapshots]: [usize; 3]) {
         let node = self.nodes.get_mut(&id).unwrap();
         node.store = None;
-        node.env.crash(keep_raft, keep_kv, usize::MAX);
+        node.env.crash(raft, kv, snapshots);
     }
 
     /// Lets `act` use the store `id`, if it runs.
@@ -118,6 +165,11 @@ impl Cluster {
         let node = self.nodes.get_mut(&id).unwrap();
         if let Some(store) = &mut node.store {
             act(store, &mut node.env, self.now);
+            if store.failed().is_none() {
+                for &region in store.touched() {
+                    store.audit(&node.env, region).unwrap();
+                }
+            }
         }
     }
 
@@ -157,7 +209,8 @@ impl Cluster {
         sent.extend(env.transfers.drain(..));
         let any = !sent.is_empty();
         for (to, message) in sent {
-            if !self.isolated.contains(&id) && !self.isolated.contains(&to) {
+            let cut = self.isolated.contains(&id) || self.isolated.contains(&to);
+            if !cut && !(self.lost)(id, to, &message) && self.nodes.contains_key(&to) {
                 self.with(to, |store, env, now| store.on_message(env, now, message));
             }
         }
@@ -171,10 +224,12 @@ impl Cluster {
             let mut any = false;
             for &id in &ids {
                 any |= self.deliver_from(id);
-                any |= self.finish_sync(id, Db::Kv);
-                any |= self.finish_sync(id, Db::Snapshots);
-                any |= self.finish_task(id);
-                any |= !self.stalled.contains(&id) && self.finish_sync(id, Db::Raft);
+                for db in [Db::Kv, Db::Snapshots] {
+                    any |= !self.stalled_dbs.contains(&(id, db)) && self.finish_sync(id, db);
+                }
+                any |= !self.idle.contains(&id) && self.finish_task(id);
+                let stalled = self.stalled.contains(&id) || self.stalled_dbs.contains(&(id, Db::Raft));
+                any |= !stalled && self.finish_sync(id, Db::Raft);
             }
             if !any {
                 return;
@@ -206,16 +261,19 @@ impl Cluster {
         self.now = end;
     }
 
-    /// The stores that lead the region.
+    /// The stores that lead the first region.
     pub fn leaders(&self) -> Vec<u64> {
-        let leads = |node: &Node| node.store.is_some() && node.peer().raft().role() == Role::Leader;
-        self.nodes.iter().filter(|(_, node)| leads(node)).map(|(id, _)| *id).collect()
+        let leads = |id: &u64| self.peer(*id, REGION).is_some_and(|peer| peer.raft().role() == Role::Leader);
+        self.nodes.keys().copied().filter(leads).collect()
     }
 
-    /// The header of a request that the replica on store `id` should accept.
+    /// The header of a request for the first region that the replica on store `id` should accept.
     pub fn header(&self, id: u64) -> RaftRequestHeader {
-        let peer = Some(Peer { id: id * 10, store_id: id, role: 0 });
-        RaftRequestHeader { region_id: REGION, peer, region_epoch: self.region().region_epoch, ..Default::default() }
+        self.header_of(id, REGION).unwrap_or_else(|| {
+            let peer = Some(Peer { id: id * 10, store_id: id, role: 0 });
+            let region_epoch = self.region().region_epoch;
+            RaftRequestHeader { region_id: REGION, peer, region_epoch, ..Default::default() }
+        })
     }
 
     /// Sends commands to a store.
@@ -264,20 +322,28 @@ impl Cluster {
     }
 }
 
-pub fn get(key: &'static str) -> Command {
-    Command::Get(GetRequest { cf: String::new(), key: key.into() })
+pub fn get(key: &str) -> Command {
+    Command::Get(GetRequest { cf: String::new(), key: key.to_owned().into() })
 }
 
-pub fn put(key: &'static str, value: &'static str) -> Command {
-    Command::Put(PutRequest { cf: "default".into(), key: key.into(), value: value.into() })
+pub fn put(key: &str, value: &str) -> Command {
+    put_cf("default", key, value)
 }
 
-pub fn delete(key: &'static str) -> Command {
-    Command::Delete(DeleteRequest { cf: String::new(), key: key.into() })
+pub fn put_cf(cf: &str, key: &str, value: &str) -> Command {
+    Command::Put(PutRequest { cf: cf.into(), key: key.to_owned().into(), value: value.to_owned().into() })
 }
 
-pub fn append(key: &'static str, suffix: &'static str) -> Command {
-    Command::Append(AppendRequest { cf: String::new(), key: key.into(), suffix: suffix.into() })
+pub fn delete(key: &str) -> Command {
+    delete_cf("default", key)
+}
+
+pub fn delete_cf(cf: &str, key: &str) -> Command {
+    Command::Delete(DeleteRequest { cf: cf.into(), key: key.to_owned().into() })
+}
+
+pub fn append(key: &str, suffix: &str) -> Command {
+    Command::Append(AppendRequest { cf: String::new(), key: key.to_owned().into(), suffix: suffix.to_owned().into() })
 }
 
 pub fn scan(start: &'static str, end: &'static str, limit: u32) -> Command {

@@ -153,7 +153,8 @@ impl Holdings {
     ) -> Verdict {
         let before = self.held.get(&region).cloned();
         let lived = before.as_ref().filter(|held| held.lives);
-        let displaced = lived.filter(|held| held.replica < replica && !held.initialized).map(|held| held.replica);
+        let displaced =
+            lived.filter(|held| held.replica < replica && !held.initialized).map(|held| held.replica);
         let lived = lived.filter(|_| displaced.is_none());
         let verdict = match lived {
             Some(held) => regions::changes(replica, held, range),

@@ -236,7 +236,8 @@ impl Ledger {
     #[cold]
     fn add(&mut self, id: u64) -> usize {
         let running = self.replicas.iter().filter(|replica| replica.state.is_some());
-        let counted: Vec<u64> = running.flat_map(|replica| replica.members.halves().flatten().copied()).collect();
+        let counted: Vec<u64> =
+            running.flat_map(|replica| replica.members.halves().flatten().copied()).collect();
         self.replicas.retain(|replica| !replica.gone || counted.contains(&replica.id));
         let place = self.replicas.partition_point(|replica| replica.id < id);
         self.replicas.insert(place, Replica::new(id));

@@ -88,9 +88,8 @@ impl Leadership {
     #[cold]
     fn check(&self, ledger: &Ledger, leader: &Replica, now: &ReplicaState, peer: &PeerProgress) -> Verdict {
         let PeerProgress { replica, matched, .. } = *peer;
-        let believes = || {
-            format!("replica {} leads term {} and believes that replica {replica}", leader.id, now.term)
-        };
+        let believes =
+            || format!("replica {} leads term {} and believes that replica {replica}", leader.id, now.term);
         if matched > now.last {
             return Err(format!(
                 "{} matches up to index {matched}, but its own log ends at {}",

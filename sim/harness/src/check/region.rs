@@ -4,9 +4,9 @@ use raft_proto::eraftpb::Message;
 
 use super::ledger::{Ledger, Members, Pending};
 use super::{
-    DataState, DiskWrite, HardState, Invariant, LogEntry, PeerProgress, ReplicaState, Role, Voters, commit_rule,
-    conf_change, data_digest, election_safety, leader_append_only, leader_completeness, log_matching, log_order,
-    monotone, progress, send_implies_durable, state_machine_safety, vote_once,
+    DataState, DiskWrite, HardState, Invariant, LogEntry, PeerProgress, ReplicaState, Role, Voters,
+    commit_rule, conf_change, data_digest, election_safety, leader_append_only, leader_completeness,
+    log_matching, log_order, monotone, progress, send_implies_durable, state_machine_safety, vote_once,
 };
 use crate::scenario::ast::Check;
 

@@ -23,12 +23,7 @@ use crate::system::RegionRange;
 
 /// A replica lives on a store where none of its region did. `durable` is the epoch that its disk had at least; `buried` the
 /// highest id of a replica of the region that was destroyed there.
-pub(crate) fn appears(
-    replica: u64,
-    durable: Option<Epoch>,
-    now: &RegionRange<'_>,
-    buried: u64,
-) -> Verdict {
+pub(crate) fn appears(replica: u64, durable: Option<Epoch>, now: &RegionRange<'_>, buried: u64) -> Verdict {
     if replica <= buried {
         return Err(if replica == buried {
             format!("replica {replica} was destroyed and is back")

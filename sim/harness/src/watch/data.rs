@@ -41,7 +41,8 @@ impl Families {
         for name in &self.names {
             let first = [name, range.start].concat();
             for (key, value) in disk.range(db, &first, None) {
-                let user_key = key.strip_prefix(&**name).filter(|user_key| S::data_key(key) == Some(user_key));
+                let user_key =
+                    key.strip_prefix(&**name).filter(|user_key| S::data_key(key) == Some(user_key));
                 if !user_key.is_some_and(|user_key| range.contains(user_key)) {
                     break;
                 }

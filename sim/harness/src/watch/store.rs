@@ -3,12 +3,14 @@
 //! Facts go from causes to effects: what became durable, what was written, what each replica made of it, and last what the
 //! store's replicas are together. An event costs time for the replicas that it touched, whatever others there are.
 
-use raftsim_kernel::{DbId, Happened, Time, NodeId, WriteSeq};
+use raftsim_kernel::{DbId, Happened, NodeId, Time, WriteSeq};
 use smallvec::SmallVec;
 
 use super::effects::{Effects, Written};
 use super::{Now, Watch};
-use crate::check::{DataState, DiskWrite, Facts, Noticed, PeerProgress, ReplicaState, Role, Site, Violation, Voters};
+use crate::check::{
+    DataState, DiskWrite, Facts, Noticed, PeerProgress, ReplicaState, Role, Site, Violation, Voters,
+};
 use crate::node::{Node, store_of};
 use crate::scenario::ast::Check;
 use crate::system::{LogWrite, Members, PeerMessage, RecordKind, ReplicaView, System};

@@ -68,7 +68,8 @@ fn the_newest_indexes_are_remembered() {
 fn a_digest_is_of_the_pairs_and_of_nothing_else() {
     let one = change(b"k", None, Some(b"v"));
     assert_eq!(one, pair(b"k", b"v"));
-    let then = one.wrapping_add(change(b"k", Some(b"v"), Some(b"w"))).wrapping_add(change(b"l", None, Some(b"")));
+    let then =
+        one.wrapping_add(change(b"k", Some(b"v"), Some(b"w"))).wrapping_add(change(b"l", None, Some(b"")));
     assert_eq!(then, pair(b"l", b"").wrapping_add(pair(b"k", b"w")));
     assert_eq!(then.wrapping_add(change(b"k", Some(b"w"), None)), pair(b"l", b""));
     let others = [pair(b"kv", b""), pair(b"", b"kv"), pair(b"v", b"k"), pair(b"l", b"v")];

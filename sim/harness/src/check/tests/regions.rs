@@ -91,10 +91,12 @@ fn with(replicas: &[(u64, u64, RegionRange<'_>)]) -> Store {
 
 #[test]
 fn ranges_of_one_store_do_not_overlap() {
-    let store = with(&[(1, 11, range("", "d", 1, 3)), (3, 13, range("m", "", 1, 3)), (2, 12, range("d", "m", 1, 3))]);
+    let store =
+        with(&[(1, 11, range("", "d", 1, 3)), (3, 13, range("m", "", 1, 3)), (2, 12, range("d", "m", 1, 3))]);
     store.is_fine();
     let store = with(&[(1, 11, range("", "d", 1, 3)), (3, 13, range("m", "p", 1, 3))]);
-    let breaks = |start, end, reason| store.clone().has(&[(2, 12, range(start, end, 1, 1))]).breaks(2, reason);
+    let breaks =
+        |start, end, reason| store.clone().has(&[(2, 12, range(start, end, 1, 1))]).breaks(2, reason);
     breaks("c", "e", "[\"c\", \"e\") overlaps that of region 1, [\"\", \"d\")");
     breaks("", "", "region 1");
     breaks("d", "", "region 3, [\"m\", \"p\")");

@@ -228,19 +228,19 @@ impl Driver {
             let Driver { orders, cluster, operators, ids, .. } = self;
             let begun = orders.take(now, cluster, |known, waiting| {
                 if operators.contains_key(&known.id()) {
-                    return None;
+                    return Begin::Later;
                 }
-                match orders::begin(waiting, known) {
-                    Begin::Operator(mut operator) => {
-                        operator.allocate(ids).then(|| Some((known.id(), operator)))
-                    }
-                    Begin::Done => Some(None),
-                    Begin::Wait => None,
+                let mut begin = orders::begin(waiting, known);
+                if let Begin::Operator(operator) = &mut begin
+                    && !operator.allocate(ids)
+                {
+                    return Begin::Later;
                 }
+                begin
             });
             match begun {
-                Some(Some((region, operator))) => self.start(now, region, operator, fx),
-                Some(None) => {}
+                Some((region, Begin::Operator(operator))) => self.start(now, region, operator, fx),
+                Some(_) => {}
                 None => return,
             }
         }
@@ -329,16 +329,13 @@ impl<'a> View<'a> {
         self.driver.cluster.region_count()
     }
 
-    /// The regions that an operator may be begun for: nothing is under way or ordered, and the leader is there.
+    /// The regions that an operator may be begun for: nothing is under way, and the leader is there.
     fn idle(&self) -> impl Iterator<Item = &'a Known> {
-        let Driver { settings, cluster, operators, orders, .. } = self.driver;
+        let Driver { settings, cluster, operators, .. } = self.driver;
         let patience = settings.config.region_heartbeat * MISSED_HEARTBEATS;
         let now = self.now;
         cluster.regions().map(Arc::as_ref).filter(move |known| {
-            now.since(known.heard) <= patience
-                && !known.is_joint()
-                && !operators.contains_key(&known.id())
-                && !orders.concern(known, cluster)
+            now.since(known.heard) <= patience && !known.is_joint() && !operators.contains_key(&known.id())
         })
     }
 

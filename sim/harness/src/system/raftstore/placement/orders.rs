@@ -1,7 +1,8 @@
 //! Orders of a scenario, and what they make of a region.
 //!
-//! An order waits for its region: until one is known that holds its key, until another operator is done, until there are
-//! ids. Orders for one region begin in the order in which they came. They live in memory: a crash of the driver forgets them.
+//! An order waits: until a region is known that holds its key, until that is not busy with another operator, until there are
+//! ids. Orders for one region begin in the order in which they came, but for those that make no sense yet: a transfer to a
+//! store that has no replica, a change in a joint configuration. Orders live in memory: a crash of the driver forgets them.
 
 use std::collections::VecDeque;
 
@@ -39,6 +40,8 @@ pub(super) enum Begin {
     Done,
     /// Nothing yet: the region is not as it must be.
     Wait,
+    /// Nothing yet: another operator is under way there, or there are no ids.
+    Later,
 }
 
 impl Orders {
@@ -51,34 +54,33 @@ impl Orders {
         self.0.push_front(waiting);
     }
 
-    /// Takes out an order that `begin` takes up, if there is one: the first of each region is tried.
-    pub(super) fn take<T>(
+    /// Takes out the first order that `begin` takes up. What stands in its way holds up later orders for the same region
+    /// too, while an order that waits for the region to change lets them pass: one of them may bring that about.
+    pub(super) fn take(
         &mut self,
         now: Time,
         cluster: &Cluster,
-        mut begin: impl FnMut(&Known, &Waiting) -> Option<T>,
-    ) -> Option<T> {
+        mut begin: impl FnMut(&Known, &Waiting) -> Begin,
+    ) -> Option<(u64, Begin)> {
         self.0.retain(|waiting| now < waiting.deadline);
-        let mut tried = Vec::new();
+        let mut held_up = Vec::new();
         for place in 0..self.0.len() {
             let waiting = &self.0[place];
             let Some(known) = cluster.region_of(waiting.order.key()) else { continue };
-            if tried.contains(&known.id()) {
+            if held_up.contains(&known.id()) {
                 continue;
             }
-            tried.push(known.id());
-            if let Some(taken) = begin(known, waiting) {
-                self.0.remove(place);
-                return Some(taken);
+            match begin(known, waiting) {
+                Begin::Wait => {}
+                Begin::Later => held_up.push(known.id()),
+                begun => {
+                    let region = known.id();
+                    self.0.remove(place);
+                    return Some((region, begun));
+                }
             }
         }
         None
-    }
-
-    /// Whether an order waits for a region.
-    pub(super) fn concern(&self, known: &Known, cluster: &Cluster) -> bool {
-        let region = |waiting: &Waiting| cluster.region_of(waiting.order.key()).map(|known| known.id());
-        self.0.iter().any(|waiting| region(waiting) == Some(known.id()))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use raft_proto::metapb::PeerRole;
 
-use super::model::{Done, Model};
+use super::model::Model;
 use super::*;
 use crate::scenario::Transition;
 use crate::system::{MemberChange, Order};
@@ -161,14 +161,20 @@ fn a_replica_goes_only_after_its_successor_keeps_up() {
 fn a_driver_that_was_told_to_be_quiet_is() {
     let members = vec![(vec![1], vec![]); 4];
     let mut model = Model::new(PlacementMode::Balance, 3, &members);
+    while model.done.changes == 0 {
+        model.round();
+        model.sync();
+    }
+    // Operators are under way, and a timer is.
     model.driver.quiet();
+    let done = model.done;
     for _ in 0..50 {
         model.round();
         model.sync();
     }
-    assert_eq!(model.done, Done::default());
+    assert_eq!(model.done, done);
     let change = MemberChange::Members {
-        add: vec![2],
+        add: vec![2, 3],
         learn: Vec::new(),
         remove: Vec::new(),
         transition: Transition::Auto,
@@ -176,7 +182,34 @@ fn a_driver_that_was_told_to_be_quiet_is() {
     };
     model.order(&Order::Change { key: "a".into(), change }).unwrap();
     model.round();
-    assert_eq!(model.done.changes, 1, "orders are still carried out");
+    assert_eq!(model.voters(4), [1, 2, 3], "orders are still carried out");
+}
+
+/// What a driver for balance begins when one region tells this, of a cluster of four live stores.
+fn begun(heartbeat: RegionHeartbeatRequest) -> Vec<String> {
+    let mut driver = driver(PlacementMode::Balance, 4);
+    driver.hear_stores(at(4_000), 1..=4);
+    driver.hear(at(4_000), 1, heartbeat);
+    let mut fx = Effects::default();
+    driver.on_timer(at(4_000), &mut fx);
+    words(&fx.send)
+}
+
+#[test]
+fn a_joint_configuration_is_not_touched() {
+    let mut two = region(1, ("", ""), (1, 1), &[1, 2]);
+    assert_eq!(begun(heartbeat(&two, 1, 5)), ["1: region 1: learn 1000 on 3"]);
+    two.peers[1].role = PeerRole::DemotingVoter as i32;
+    assert_eq!(begun(heartbeat(&two, 1, 5)), [""; 0]);
+}
+
+#[test]
+fn a_learner_that_is_on_its_way_is_waited_for() {
+    let mut three = region(1, ("", ""), (1, 1), &[1, 2, 3]);
+    three.peers[2].role = PeerRole::Learner as i32;
+    assert_eq!(begun(heartbeat(&three, 1, 5)), ["1: region 1: add 103 on 3"]);
+    let behind = RegionHeartbeatRequest { pending_peers: vec![three.peers[2]], ..heartbeat(&three, 1, 5) };
+    assert_eq!(begun(behind), [""; 0], "not even the leader: there is nobody better");
 }
 
 #[test]

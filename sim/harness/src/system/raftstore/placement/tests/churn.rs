@@ -60,6 +60,23 @@ proptest! {
     }
 }
 
+#[test]
+fn an_empty_region_is_not_split() {
+    let split = |approximate_size| {
+        let mut scenario = scenario(PlacementMode::Churn, 3);
+        scenario.placement.as_mut().unwrap().churn = vec![Churn::Splits];
+        let mut driver = Driver::new(&scenario).unwrap();
+        driver.on_start(Time::ZERO, None, 3, &mut Effects::default());
+        let told = heartbeat(&region(1, ("", ""), (1, 1), &[1, 2, 3]), 1, 5);
+        driver.hear(at(4_000), 1, RegionHeartbeatRequest { approximate_size, ..told });
+        let mut fx = Effects::default();
+        driver.on_timer(at(4_000), &mut fx);
+        words(&fx.send)
+    };
+    assert_eq!(split(0), [""; 0]);
+    assert_eq!(split(1), ["1: region 1: split"]);
+}
+
 /// What 500 rounds of one driver did.
 fn churned(kinds: &[Churn]) -> (Done, Model) {
     let mut model = Model::new(PlacementMode::Churn, 5, &[(vec![1, 2, 3], vec![])]);

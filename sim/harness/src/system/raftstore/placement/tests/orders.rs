@@ -92,9 +92,34 @@ fn orders_wait_for_what_they_need() {
     driver.hear(at(2), 1, heartbeat(&region(1, ("", "c"), (2, 1), &[1]), 1, 5));
     let three = region(2, ("c", ""), (2, 1), &[1, 2, 3]);
     assert_eq!(words(&driver.hear(at(3), 2, heartbeat(&three, 2, 5))), [""; 0]);
+    // What needs no ids does not overtake.
+    assert_eq!(give(&mut driver, 3, &Order::Transfer { key: "k".into(), to: 3 }), [""; 0]);
     let mut fx = Effects::default();
     driver.on_durable(at(4), &mut fx);
     assert_eq!(words(&fx.send), ["2: region 2: add 1000 on 4"]);
+}
+
+#[test]
+fn an_order_that_makes_no_sense_yet_lets_others_pass() {
+    let mut driver = driver(PlacementMode::Manual, 4);
+    let mut three = region(1, ("", ""), (1, 1), &[1, 2, 3]);
+    driver.hear(at(1), 1, heartbeat(&three, 1, 5));
+    assert_eq!(give(&mut driver, 2, &Order::Transfer { key: "k".into(), to: 4 }), [""; 0]);
+    assert_eq!(give(&mut driver, 3, &change(&[4], &[], &[])), ["1: region 1: add 1000 on 4"]);
+    three.peers.push(peer(1000, 4));
+    three.region_epoch.as_mut().unwrap().conf_ver = 2;
+    assert_eq!(words(&driver.hear(at(4), 1, heartbeat(&three, 1, 5))), ["1: region 1: transfer to 4"]);
+    driver.hear(at(5), 4, heartbeat(&three, 4, 6));
+
+    three.region_epoch.as_mut().unwrap().conf_ver = 3;
+    three.peers[0].role = PeerRole::LeavingVoter as i32;
+    driver.hear(at(6), 4, heartbeat(&three, 4, 6));
+    assert_eq!(give(&mut driver, 7, &change(&[], &[], &[2])), [""; 0], "the configuration is joint");
+    let leave = Order::Change { key: "k".into(), change: MemberChange::Leave };
+    assert_eq!(give(&mut driver, 8, &leave), ["4: region 1: leave joint"]);
+    three.peers.remove(0);
+    three.region_epoch.as_mut().unwrap().conf_ver = 4;
+    assert_eq!(words(&driver.hear(at(9), 4, heartbeat(&three, 4, 6))), ["4: region 1: remove 102 on 2"]);
 }
 
 #[test]
@@ -153,6 +178,10 @@ fn an_order_is_given_up_after_a_long_time() {
     give(&mut driver, 0, &change(&[4], &[], &[]));
     assert_eq!(words(&driver.hear(at(599_999), 1, heartbeat(&known, 1, 5))).len(), 1);
     assert_eq!(words(&driver.hear(at(600_000), 1, heartbeat(&known, 1, 5))), [""; 0]);
+    // And so is one that never began.
+    give(&mut driver, 600_000, &Order::Transfer { key: "k".into(), to: 4 });
+    let four = region(1, ("", ""), (1, 2), &[1, 2, 3, 4]);
+    assert_eq!(words(&driver.hear(at(1_200_000), 1, heartbeat(&four, 1, 5))), [""; 0]);
 }
 
 #[test]
