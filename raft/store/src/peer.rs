@@ -108,6 +108,8 @@ pub(crate) enum Event {
     TookSnapshot,
     /// Now it is.
     Restore,
+    /// The snapshot is data, once the write is durable. The region was `old` before it.
+    Restored { seq: WriteSeq, record: Box<SnapshotRecord>, old: Region },
     /// The log is too long, and what could go is not durably applied.
     SyncKv,
     /// Time to tell the placement driver how the region is.
@@ -526,12 +528,18 @@ impl Peer {
         Ok(())
     }
 
+    /// Nobody here will see what becomes of the replica's proposals.
+    fn give_up_proposals(&mut self, env: &mut impl Replies) {
+        let (region_id, term) = (self.region_id(), self.raw.term());
+        for request in self.proposals.take_all() {
+            env.reply(request, RequestError::OutcomeUnknown { region_id }.into_response(term));
+        }
+    }
+
     /// The replica goes. Nobody can tell what becomes of its proposals; its reads have done nothing.
     pub(crate) fn answer_all(&mut self, env: &mut impl Replies) {
         let (region_id, term) = (self.region_id(), self.raw.term());
-        for request in self.proposals.take_all() {
-            env.reply(request, RequestError::Removed { region_id }.into_response(term));
-        }
+        self.give_up_proposals(env);
         for request in self.reads.take_all() {
             env.reply(request, RequestError::RegionNotFound { region_id }.into_response(term));
         }
@@ -546,6 +554,8 @@ impl Peer {
         let mut batch = WriteBatch::with_capacity(if ready.must_sync { bytes } else { 0 });
         let restores = ready.snapshot.is_some();
         if restores {
+            // Their entries may be part of it. To the entries after it they would look like proposals that were lost.
+            self.give_up_proposals(env);
             self.take_snapshot(&mut batch);
         }
         self.storage.save_ready_state(ready, &mut batch);

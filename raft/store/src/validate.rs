@@ -92,9 +92,10 @@ pub enum RequestError {
         /// What is wrong.
         why: &'static str,
     },
-    /// The replica is no longer in the region. Whether its proposals are executed is for others to decide.
-    #[error("this replica of region {region_id} was removed; the outcome is unknown")]
-    Removed {
+    /// The replica will not see what becomes of the proposal: it was removed from the region, or a snapshot took the
+    /// place of its log.
+    #[error("the outcome is unknown to this replica of region {region_id}")]
+    OutcomeUnknown {
         /// The region.
         region_id: u64,
     },
@@ -129,7 +130,7 @@ impl From<RequestError> for errorpb::Error {
             | RequestError::NoCommand
             | RequestError::TooManyCommands(_)
             | RequestError::UnknownColumnFamily(_)
-            | RequestError::Removed { .. }
+            | RequestError::OutcomeUnknown { .. }
             | RequestError::Unsupported(_) => None,
             RequestError::BadChange { .. } | RequestError::BadSplit { .. } => {
                 Some(Reason::StaleCommand(errorpb::StaleCommand {}))

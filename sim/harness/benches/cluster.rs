@@ -108,5 +108,29 @@ fn clone(c: &mut Criterion) {
     clone_of::<BareRaft>(c, "raft");
 }
 
-criterion_group!(benches, throughput, idle, short_run, clone);
+/// A run from which the regions can be compared: the same load, over so many of them.
+fn regions(c: &mut Criterion) {
+    let mut group = c.benchmark_group("events");
+    for (count, splits) in [(1, ""), (100, "{ split = \"k10..k99\" }, { split = \"k110..k118\" },")] {
+        let scenario = parse(&format!(
+            r#"
+            about   = "Sixteen clients on five stores."
+            cluster = {{ stores = 5 }}
+            limits  = {{ events = 1000000000, time = "1000h" }}
+            steps   = [
+                {{ wait = "leader" }},
+                {splits}
+                {{ expect = "regions", is = {count} }},
+                {{ load = "100h", clients = 16, keys = 1000, mix = {{ put = 1 }}, value-size = "100B", ops = 20000 }},
+                {{ wait = "load", within = "100h" }},
+            ]"#
+        ));
+        let report = run_scenario(Arc::clone(&scenario), 1, Options { checks: true, record: None }).report;
+        group.throughput(Throughput::Elements(report.events)).sample_size(10);
+        group.bench_function(format!("5 stores, {count} regions"), |b| b.iter(|| run(&scenario, true)));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, throughput, idle, short_run, clone, regions);
 criterion_main!(benches);

@@ -11,10 +11,10 @@ mod effects;
 mod observe;
 mod pause;
 
+use std::collections::VecDeque;
 use std::hash::Hash;
 
 pub use observe::{Cause, Fate, Happened, Observer};
-use pause::Arrived;
 
 use crate::clock::Clock;
 use crate::disk::{DbId, Disk, DiskModel, Losses};
@@ -54,8 +54,11 @@ enum Event<M> {
         incarnation: u32,
         token: u64,
     },
-    /// A message that arrived in a pause, and this life has not read yet. Boxed, for it is rare and has the most to say.
-    Arrived(Box<Arrived<M>>),
+    /// The first of what waited in a pause is due.
+    Resumed {
+        node: NodeId,
+        incarnation: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -64,8 +67,9 @@ struct Node<P: Process> {
     process: Option<P>,
     /// Counts crashes; timers, syncs and tasks of an earlier life are void.
     incarnation: u32,
-    /// What waits for the end of a pause, in the order in which it came; `None` unless there is one.
-    pause: Option<Vec<Event<P::Message>>>,
+    paused: bool,
+    /// What was due in a pause and has not happened yet, in the order in which it was due.
+    waiting: VecDeque<Event<P::Message>>,
     disk: Disk,
     clock: Clock,
 }
@@ -111,7 +115,8 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let stream = |what: &str| Stream::derive(self.seed, &format!("{what} of {}", id.0));
         let disk = Disk::new(databases, stream("disk"), stream("tasks"));
-        self.nodes.push(Node { process: None, incarnation: 0, pause: None, disk, clock: Clock::default() });
+        let (clock, waiting) = (Clock::default(), VecDeque::new());
+        self.nodes.push(Node { process: None, incarnation: 0, paused: false, waiting, disk, clock });
         self.network.add_node();
         id
     }
@@ -166,55 +171,21 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let Some((time, event)) = self.queue.pop() else { return false };
         debug_assert!(time >= self.now, "time went backwards");
         self.now = time;
-        if self.paused > 0 {
-            self.unless_paused(event);
-        } else {
-            self.handle(event);
+        if self.paused > 0
+            && let Some(node) = self.waits_for(&event)
+        {
+            self.put_off(node, event);
+            return true;
         }
-        true
-    }
-
-    fn handle(&mut self, event: Event<P::Message>) {
         match event {
             Event::Deliver { from, to, message } => self.deliver(from, to, message),
             Event::Route { from, to, message } => self.transmit(from, to, message),
-            Event::Timer { node, incarnation, token } => {
-                if self.lives(node, incarnation) {
-                    self.begin(node, 3);
-                    self.hash.word(token);
-                    self.observer.happening(self.now, node, &Cause::Timer { token });
-                    self.run(node, |process, cx| process.on_timer(token, cx));
-                }
-            }
-            Event::Synced { node, incarnation, db } => {
-                if self.lives(node, incarnation) {
-                    let (up_to, again) = self.nodes[node.0 as usize].disk.complete_sync(db);
-                    if again {
-                        self.begin_sync(node, db);
-                    }
-                    self.begin(node, 4);
-                    self.hash.word(up_to << 8 | u64::from(db.0));
-                    self.observer.happening(self.now, node, &Cause::Synced { db, up_to });
-                    self.run(node, |process, cx| process.on_synced(db, up_to, cx));
-                }
-            }
-            Event::Task { node, incarnation, token } => {
-                if self.lives(node, incarnation) {
-                    self.begin(node, 8);
-                    self.hash.word(token);
-                    self.observer.happening(self.now, node, &Cause::Task { token });
-                    self.run(node, |process, cx| process.on_task(token, cx));
-                }
-            }
-            Event::Arrived(arrived) => {
-                let Arrived { from, node, incarnation, message } = *arrived;
-                if self.lives(node, incarnation) {
-                    self.receive(from, node, message);
-                } else {
-                    self.observer.routed(self.now, from, node, &message, Fate::Undelivered);
-                }
-            }
+            Event::Timer { node, incarnation, token } => self.ring(node, incarnation, token),
+            Event::Synced { node, incarnation, db } => self.complete_sync(node, incarnation, db),
+            Event::Task { node, incarnation, token } => self.complete_task(node, incarnation, token),
+            Event::Resumed { node, incarnation } => self.go_on(node, incarnation),
         }
+        true
     }
 
     /// Handles every event up to and including `time`, which is then the present.
@@ -351,7 +322,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             Event::Deliver { from, to, message } | Event::Route { from, to, message } => {
                 Some((*from, *to, message))
             }
-            Event::Timer { .. } | Event::Synced { .. } | Event::Task { .. } | Event::Arrived(_) => None,
+            Event::Timer { .. } | Event::Synced { .. } | Event::Task { .. } | Event::Resumed { .. } => None,
         })
     }
 
@@ -372,6 +343,39 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         machine.incarnation == incarnation && machine.process.is_some()
     }
 
+    #[inline(always)] // the second place that calls it is cold
+    fn ring(&mut self, node: NodeId, incarnation: u32, token: u64) {
+        if self.lives(node, incarnation) {
+            self.begin(node, 3);
+            self.hash.word(token);
+            self.observer.happening(self.now, node, &Cause::Timer { token });
+            self.run(node, |process, cx| process.on_timer(token, cx));
+        }
+    }
+
+    #[inline]
+    fn complete_sync(&mut self, node: NodeId, incarnation: u32, db: DbId) {
+        if self.lives(node, incarnation) {
+            let (up_to, again) = self.nodes[node.0 as usize].disk.complete_sync(db);
+            if again {
+                self.begin_sync(node, db);
+            }
+            self.begin(node, 4);
+            self.hash.word(up_to << 8 | u64::from(db.0));
+            self.observer.happening(self.now, node, &Cause::Synced { db, up_to });
+            self.run(node, |process, cx| process.on_synced(db, up_to, cx));
+        }
+    }
+
+    fn complete_task(&mut self, node: NodeId, incarnation: u32, token: u64) {
+        if self.lives(node, incarnation) {
+            self.begin(node, 8);
+            self.hash.word(token);
+            self.observer.happening(self.now, node, &Cause::Task { token });
+            self.run(node, |process, cx| process.on_task(token, cx));
+        }
+    }
+
     fn deliver(&mut self, from: NodeId, to: NodeId, message: P::Message) {
         if self.network.is_cut(from, to) || !self.is_up(to) {
             self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
@@ -380,7 +384,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         }
     }
 
-    #[inline]
+    #[inline(always)] // the second place that calls it is cold
     fn receive(&mut self, from: NodeId, to: NodeId, message: P::Message) {
         self.begin(to, 2);
         self.hash.word(u64::from(from.0));

@@ -6,7 +6,7 @@ use raft_proto::raft_serverpb::{RaftSnapshotData, SnapshotRecord};
 use prost::Message as _;
 
 use super::{Event, Peer};
-use crate::engine::{Db, Env, WriteBatch, WriteSeq};
+use crate::engine::{Db, Env, WriteBatch};
 use crate::error::StoreError;
 use crate::peer_storage::snapshot_id;
 use crate::restore::Restore;
@@ -81,23 +81,21 @@ impl Peer {
         Ok(())
     }
 
-    /// Writes the next piece. The write's number when it was the last one.
-    pub(crate) fn continue_restore(
-        &mut self,
-        env: &mut impl Env,
-        limit: u64,
-    ) -> Result<Option<WriteSeq>, StoreError> {
-        let Some(restore) = &mut self.restore else { return Ok(None) };
+    /// Writes the next piece. True when it was the last one: the store hears of that first, and then of what is
+    /// applied after it, which may be the replica's own removal.
+    pub(crate) fn continue_restore(&mut self, env: &mut impl Env, limit: u64) -> Result<bool, StoreError> {
+        let Some(restore) = &mut self.restore else { return Ok(false) };
         let mut batch = WriteBatch::new();
         let done = restore.step(env, limit, &mut batch)?;
         if !done {
             if !batch.is_empty() {
                 env.write(Db::Kv, batch)?;
             }
-            return Ok(None);
+            return Ok(false);
         }
         let (record, size) = (restore.record.clone(), restore.size());
         self.restore = None;
+        let old = self.storage.region().clone();
         self.storage.finish_restore(&record, &mut batch);
         let seq = env.write(Db::Kv, batch)?;
         self.note_applied(seq);
@@ -109,7 +107,8 @@ impl Peer {
             self.meta = *meta;
         }
         self.strangers.retain(|stranger| region.peers.iter().all(|peer| peer.id != stranger.id));
+        self.events.push(Event::Restored { seq, record: Box::new(record), old });
         self.events.push(Event::RegionChanged);
-        Ok(Some(seq))
+        Ok(true)
     }
 }

@@ -300,10 +300,21 @@ impl Incoming {
     }
 
     /// Gives up the snapshots of `region` that are coming or offered, and removes their chunks: the replica is gone.
-    /// Accepted ones stay.
-    pub(crate) fn cancel(&mut self, env: &mut impl Engine, region: u64) -> Result<(), StoreError> {
+    /// Accepted ones stay, and so does the one that is `recorded`: its record may become durable, and the replica come
+    /// back in a crash. Until [`remove`](Self::remove) it is kept as if it had been accepted.
+    pub(crate) fn cancel(
+        &mut self,
+        env: &mut impl Engine,
+        region: u64,
+        recorded: Option<SnapshotKey>,
+    ) -> Result<(), StoreError> {
         let gone = self.coming.range((region, 0)..=(region, u64::MAX));
-        let gone: Vec<SnapshotKey> = gone.map(|(_, reception)| reception.key).collect();
+        let mut gone: Vec<SnapshotKey> = gone.map(|(_, reception)| reception.key).collect();
+        if let Some(key) = recorded.filter(|key| gone.contains(key)) {
+            self.coming.remove(&slot(key));
+            self.held.insert(prefix(key));
+            gone.retain(|other| *other != key);
+        }
         self.drop_all(env, &gone)
     }
 

@@ -54,7 +54,8 @@ impl Store {
         }
         peer.answer_all(env);
         self.outgoing.cancel(region);
-        self.incoming.cancel(env, region)?;
+        let recorded = peer.restoring().and_then(|record| record.key);
+        self.incoming.cancel(env, region, recorded)?;
         // A replica that a message made has claimed nothing, and takes nothing with it.
         let held = [Some(peer.region()), peer.incoming_region()];
         let keys = held.into_iter().flatten().filter_map(|held| self.ranges.abandon(held)).collect();
@@ -64,9 +65,8 @@ impl Store {
         batch.delete(&keys::birth(region));
         let seq = env.write(Db::Kv, batch)?;
         self.destroying.insert(region);
-        let key = peer.restoring().and_then(|record| record.key);
         self.waiting.push_back((seq, Wait::Destroyed { region, keys }));
-        if let Some(key) = key {
+        if let Some(key) = recorded {
             self.waiting.push_back((seq, Wait::Restored { region, key }));
         }
         self.departed.push(departed);

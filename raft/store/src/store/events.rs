@@ -38,6 +38,7 @@ impl Store {
                 Ok(())
             }
             Event::Restore => self.begin_restore(env, tick, region),
+            Event::Restored { seq, record, old } => self.on_restored(env, region, seq, *record, &old),
             Event::SyncKv => self.sync_kv(env),
             Event::Measure => {
                 self.measure(env, region, false);

@@ -235,19 +235,32 @@ impl Store {
         region: u64,
         peer_id: u64,
     ) -> Result<(), StoreError> {
-        let restoring = self.peer(region).filter(|peer| peer.peer_id() == peer_id);
-        let Some(record) = restoring.and_then(|peer| peer.restoring()).cloned() else { return Ok(()) };
-        let limit = self.config.snapshot_batch_size;
-        let old = self.peer(region).map(|peer| peer.region().clone()).unwrap_or_default();
-        let mut done = Ok(None);
-        self.with_peer(env, tick, region, |peer, env| done = peer.continue_restore(env, limit))?;
-        let Some(seq) = done? else {
-            self.next_piece(env, region, peer_id);
+        let restoring = |peer: &&Peer| peer.peer_id() == peer_id && peer.is_restoring();
+        if self.peer(region).filter(restoring).is_none() {
             return Ok(());
-        };
+        }
+        let limit = self.config.snapshot_batch_size;
+        let mut done = Ok(false);
+        self.with_peer(env, tick, region, |peer, env| done = peer.continue_restore(env, limit))?;
+        if !done? {
+            self.next_piece(env, region, peer_id);
+        }
+        Ok(())
+    }
+
+    /// A snapshot is data. The replica may not be there any more when that is durable, but what is left of the snapshot
+    /// has to go all the same.
+    pub(super) fn on_restored(
+        &mut self,
+        env: &mut impl Env,
+        region: u64,
+        seq: WriteSeq,
+        record: SnapshotRecord,
+        old: &Region,
+    ) -> Result<(), StoreError> {
         let Some(peer) = self.peers.get(&region) else { return Ok(()) };
         let new = peer.region().clone();
-        self.ranges.release(&old);
+        self.ranges.release(old);
         self.ranges.release(&new);
         self.ranges.claim(&new);
         if let Some(key) = record.key {

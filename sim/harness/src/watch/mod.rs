@@ -9,6 +9,8 @@ mod effects;
 mod machine;
 mod records;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use raftsim_kernel::{Cause, DbId, Fate, Happened, NodeId, Observer, Time, WriteSeq};
 

@@ -62,12 +62,17 @@ impl Records {
         any
     }
 
-    /// The machine is down: what its disk kept is durable.
+    /// The machine is down: what its disk kept is durable, and what it lost was never written.
     pub(super) fn crashed(&mut self, node: NodeId, disk: &Disk) {
         for db in (0..disk.databases()).map(DbId) {
             self.synced(node, db, disk.kept(db));
             if let Some(database) = self.databases.get_mut(&(node, db.0)) {
-                database.unsynced.clear();
+                // A wait for durable records would otherwise count from those that nothing will ever make durable.
+                for (_, kind, region) in database.unsynced.drain(..) {
+                    if let Some(written) = self.written.get_mut(&(node, kind, region)) {
+                        *written -= 1;
+                    }
+                }
                 database.seen = disk.written(db);
             }
         }

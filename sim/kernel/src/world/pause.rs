@@ -13,20 +13,11 @@
 use super::{Event, Fate, Observer, World};
 use crate::process::{NodeId, Process};
 
-/// A message at a paused machine.
-#[derive(Clone, Debug)]
-pub(super) struct Arrived<M> {
-    pub(super) from: NodeId,
-    pub(super) node: NodeId,
-    pub(super) incarnation: u32,
-    pub(super) message: M,
-}
-
 impl<P: Process, O: Observer<P>> World<P, O> {
     /// Makes a machine stand still until [`resume`](World::resume). Does nothing where it is down or paused already.
     pub fn pause(&mut self, node: NodeId) {
         if self.is_up(node) && !self.is_paused(node) {
-            self.nodes[node.0 as usize].pause = Some(Vec::new());
+            self.nodes[node.0 as usize].paused = true;
             self.paused += 1;
             self.begin(node, 9);
         }
@@ -34,56 +25,72 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     /// Lets a machine go on; all that waited is due now. Does nothing where it is not paused.
     pub fn resume(&mut self, node: NodeId) {
-        let Some(waiting) = self.nodes[node.0 as usize].pause.take() else { return };
+        if !self.is_paused(node) {
+            return;
+        }
         self.paused -= 1;
         self.begin(node, 10);
-        // The order is known, so no tie is drawn. An order within one moment needs no more than 32 bits.
-        for (place, event) in (0u32..).zip(waiting) {
-            self.queue.push(self.now, place, event);
+        let machine = &mut self.nodes[node.0 as usize];
+        machine.paused = false;
+        let incarnation = machine.incarnation;
+        for _ in 0..machine.waiting.len() {
+            // No tie is drawn: this comes before what else is due now.
+            self.queue.push(self.now, 0, Event::Resumed { node, incarnation });
         }
     }
 
     /// Whether a machine is paused.
     #[must_use]
     pub fn is_paused(&self, node: NodeId) -> bool {
-        self.nodes[node.0 as usize].pause.is_some()
+        self.nodes[node.0 as usize].paused
     }
 
     /// The machine went down: what waited for it is gone.
     pub(super) fn end_pause(&mut self, node: NodeId) {
-        let Some(waiting) = self.nodes[node.0 as usize].pause.take() else { return };
-        self.paused -= 1;
-        for event in waiting {
-            if let Event::Arrived(arrived) = event {
-                self.observer.routed(self.now, arrived.from, node, &arrived.message, Fate::Undelivered);
+        let machine = &mut self.nodes[node.0 as usize];
+        self.paused -= u32::from(std::mem::take(&mut machine.paused));
+        for event in machine.waiting.drain(..) {
+            if let Event::Deliver { from, to, message } = event {
+                self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
             }
         }
     }
 
-    /// Handles an event, or puts it off until its machine is resumed.
+    /// The paused machine for whose end of the pause an event waits, if it does.
     #[cold]
-    pub(super) fn unless_paused(&mut self, event: Event<P::Message>) {
-        let event = match event {
-            Event::Deliver { from, to, message } if self.is_paused(to) && !self.network.is_cut(from, to) => {
-                let incarnation = self.nodes[to.0 as usize].incarnation;
-                Event::Arrived(Box::new(Arrived { from, node: to, incarnation, message }))
-            }
-            event => event,
+    pub(super) fn waits_for(&self, event: &Event<P::Message>) -> Option<NodeId> {
+        let node = match event {
+            Event::Route { .. } => return None,
+            Event::Deliver { from, to, .. } if self.network.is_cut(*from, *to) => return None,
+            Event::Deliver { to, .. } => *to,
+            Event::Timer { node, .. }
+            | Event::Synced { node, .. }
+            | Event::Task { node, .. }
+            | Event::Resumed { node, .. } => *node,
         };
-        match event.of_a_machine() {
-            Some(node) if let Some(waiting) = &mut self.nodes[node.0 as usize].pause => waiting.push(event),
-            _ => self.handle(event),
+        self.is_paused(node).then_some(node)
+    }
+
+    #[cold]
+    pub(super) fn put_off(&mut self, node: NodeId, event: Event<P::Message>) {
+        // A machine that is paused again before it was done with the last pause still has what waited.
+        if !matches!(event, Event::Resumed { .. }) {
+            self.nodes[node.0 as usize].waiting.push_back(event);
         }
     }
-}
 
-impl<M> Event<M> {
-    /// The machine that handles it; `None` for what is still the network's.
-    fn of_a_machine(&self) -> Option<NodeId> {
-        match self {
-            Event::Timer { node, .. } | Event::Synced { node, .. } | Event::Task { node, .. } => Some(*node),
-            Event::Arrived(arrived) => Some(arrived.node),
-            Event::Deliver { .. } | Event::Route { .. } => None,
+    /// Handles the first event that waited. It has met all that could have stopped it on its way.
+    #[cold]
+    pub(super) fn go_on(&mut self, node: NodeId, incarnation: u32) {
+        if !self.lives(node, incarnation) {
+            return;
+        }
+        match self.nodes[node.0 as usize].waiting.pop_front() {
+            Some(Event::Deliver { from, to, message }) => self.receive(from, to, message),
+            Some(Event::Timer { node, incarnation, token }) => self.ring(node, incarnation, token),
+            Some(Event::Synced { node, incarnation, db }) => self.complete_sync(node, incarnation, db),
+            Some(Event::Task { node, incarnation, token }) => self.complete_task(node, incarnation, token),
+            Some(Event::Route { .. } | Event::Resumed { .. }) | None => {}
         }
     }
 }

@@ -261,10 +261,21 @@ fn a_replica_that_is_gone_leaves_no_chunks() {
     let (mut incoming, mut env) = opened();
     let key = offered(&mut incoming, &mut env, 7).key;
     give(&mut incoming, &mut env, 0, &chunks_of(8, 3)[0]);
-    incoming.cancel(&mut env, 7).unwrap();
+    incoming.cancel(&mut env, 7, None).unwrap();
     assert_eq!((incoming.len(), stored(&env).len()), (1, 1));
     incoming.finish(&mut env, 0, key, Accepted).unwrap();
     assert_eq!(answers(&mut env), []);
+}
+
+#[test]
+fn a_replica_that_is_gone_leaves_the_chunks_that_a_record_names() {
+    let (mut incoming, mut env) = opened();
+    let key = offered(&mut incoming, &mut env, 7).key;
+    let chunks = stored(&env).len();
+    incoming.cancel(&mut env, 7, Some(key)).unwrap();
+    assert_eq!((incoming.len(), stored(&env).len()), (0, chunks));
+    incoming.remove(&mut env, key).unwrap();
+    assert_eq!(stored(&env).len(), 0);
 }
 
 #[test]

@@ -198,6 +198,7 @@ fn a_leader_commits_its_own_removal_and_is_gone() {
     let replicated = || Cluster::of(3).leads(1, 6).has(1, 6..=8, 6).enters(2, 6).has(2, 6..=7, 6);
     let goes = |commit| {
         let mut cluster = replicated();
+        cluster.act(1);
         cluster.facts(1).destroyed(commit);
         cluster
     };

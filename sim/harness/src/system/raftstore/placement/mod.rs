@@ -45,6 +45,9 @@ use orders::{Begin, Orders};
 const OWN_OPERATORS: usize = 4;
 /// How long an operator for balance may take: long enough for a snapshot on a slow network.
 const BALANCE_PATIENCE: Duration = Duration::secs(30);
+/// How long one may take that only moves leadership: a second, or the heir is in trouble. A leader serves nobody while it
+/// hands over, so to insist on a dead heir keeps clients from the region.
+const TRANSFER_PATIENCE: Duration = Duration::secs(3);
 /// How long one for churn may take. Some are impossible, like the split of a region with one key.
 const CHURN_PATIENCE: Duration = Duration::secs(10);
 /// Heartbeats of a store or a region that have to be missing before it counts as gone.
@@ -270,6 +273,7 @@ impl Driver {
             if !operator.allocate(&mut self.ids) {
                 return;
             }
+            let patience = if operator.only_transfers() { patience.min(TRANSFER_PATIENCE) } else { patience };
             operator.deadline = now + patience;
             self.start(now, region, operator, fx);
             if settings.config.mode == PlacementMode::Churn {

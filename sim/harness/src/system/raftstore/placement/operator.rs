@@ -230,6 +230,11 @@ impl Operator {
         Operator { steps: steps.into_iter().collect(), deadline: Time::MAX, order: None }
     }
 
+    /// Whether nothing but leadership is moved.
+    pub(super) fn only_transfers(&self) -> bool {
+        self.steps.iter().all(|step| matches!(step, Step::Transfer { .. }))
+    }
+
     /// One that is ordered from outside.
     pub(super) fn ordered(step: Step, order: &Waiting) -> Operator {
         Operator { steps: VecDeque::from([step]), deadline: order.deadline, order: Some(order.clone()) }
