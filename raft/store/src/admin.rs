@@ -131,6 +131,9 @@ pub(crate) fn check_split(split: &SplitRequest, region: &Region) -> Result<(), R
     if split.new_peer_ids.len() != region.peers.len() || split.new_peer_ids.contains(&0) {
         return nonsense("the new region needs an id for each of its peers");
     }
+    if (1..split.new_peer_ids.len()).any(|place| split.new_peer_ids[..place].contains(&split.new_peer_ids[place])) {
+        return nonsense("two peers of the new region have one id");
+    }
     if is_joint(region) {
         return nonsense("its membership is changing");
     }

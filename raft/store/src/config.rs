@@ -167,6 +167,7 @@ impl Config {
             ("max_size_per_message", self.max_size_per_message),
             ("max_inflight_messages", self.max_inflight_messages as u64),
             ("kv_sync_interval_ticks", self.kv_sync_interval_ticks),
+            ("snapshot_batch_size", self.snapshot_batch_size),
         ];
         if let Some((name, _)) = positive.into_iter().find(|&(_, value)| value == 0) {
             return Err(ConfigError::Zero(name));

@@ -58,6 +58,8 @@ pub struct Peer {
     /// The newest epoch by which somebody wrote to this replica, and so counted it as a member. That is all it knows
     /// before its first snapshot.
     met: RegionEpoch,
+    /// The index of the snapshot that is being made: its receiver will need what follows it in the log.
+    making: Option<u64>,
     /// A snapshot that raft is being told of.
     incoming: Option<SnapshotRecord>,
     /// A snapshot that has taken the log's place and is becoming data.
@@ -68,6 +70,8 @@ pub struct Peer {
     removed: bool,
     /// The applied index that is durable in the kv database.
     durable_applied: u64,
+    /// The entry that changed the region last, in this life of the store.
+    changed_at: u64,
     /// The write that holds the applied index, and whether the store knows that it waits for a sync.
     applied_seq: WriteSeq,
     pub(crate) dirty: bool,
@@ -175,12 +179,14 @@ impl Peer {
             meta,
             raw,
             durable_applied: storage.applied_index(),
+            changed_at: 0,
             storage,
             proposals: Proposals::default(),
             reads: Reads::default(),
             unsynced: VecDeque::new(),
             strangers: SmallVec::new(),
             met: RegionEpoch::default(),
+            making: None,
             incoming: None,
             restore: None,
             snapshots: 0,
@@ -459,7 +465,8 @@ impl Peer {
         if written {
             env.sync(Db::Raft)?;
         }
-        if !self.reads.is_empty() && !self.removed {
+        // While a snapshot becomes data, there is less than what the applied index says.
+        if !self.reads.is_empty() && !self.removed && !self.is_restoring() {
             self.serve_reads(env)?;
         }
         Ok(applied)
@@ -491,6 +498,7 @@ impl Peer {
                     self.events.push(Event::Compacted { seq: done.seq, to: to.index });
                 }
                 Some(Effect::Split { whole, right }) => {
+                    self.changed_at = self.storage.applied_index();
                     // Both have about half of it, until they are measured.
                     self.size /= 2;
                     self.events.push(Event::Split { whole, right });
@@ -513,6 +521,12 @@ impl Peer {
     /// The applied index is durable up to `index`.
     pub(crate) fn set_durable_applied(&mut self, index: u64) {
         self.durable_applied = self.durable_applied.max(index);
+    }
+
+    /// Whether the region as it is here is durable. Until then nobody may be told who is a member: this replica may
+    /// forget it in a crash, and then ask those who are gone for their votes.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.changed_at <= self.durable_applied
     }
 
     /// Serves the reads whose index is applied: with what the region is by now.

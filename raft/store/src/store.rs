@@ -91,6 +91,8 @@ enum Wait {
     Split { region: RegionLocalState, campaign: bool },
     /// A tombstone is: what the raft database has of the replica goes, and its keys may be another one's.
     Destroyed { region: u64, keys: Vec<(bytes::Bytes, bytes::Bytes)> },
+    /// What a region has become is: others may be told.
+    Changed { region: u64 },
     /// That nobody here holds these keys any more is: they may be another one's.
     Freed { start: bytes::Bytes, end: bytes::Bytes },
     /// A snapshot's data is: its record and its file go.

@@ -20,7 +20,7 @@ use raftstore::proto::eraftpb::ConfChangeTransition;
 use raftstore::proto::metapb::Peer;
 use raftstore::proto::raft_cmdpb::{RaftCmdRequest, Request, response};
 use raftstore::proto::raft_serverpb::StoreMessage;
-use raftstore::{Config, Db, Reads, RequestId};
+use raftstore::{Config, Db, Placement, Reads, RequestId};
 
 const STORES: u64 = 4;
 const KEYS: [&str; 6] = ["a", "c", "e", "g", "i", "k"];
@@ -105,6 +105,11 @@ fn settings(reads: Reads) -> Config {
         snapshot_timeout_ticks: 20,
         max_snapshots_received: 2,
         leader_missing_ticks: 30,
+        placement: Some(Placement { store_heartbeat_ticks: 50, region_heartbeat_ticks: 50 }),
+        // Regions are split by size too, when there is time for it.
+        split_check_interval_ticks: 30,
+        region_max_size: 200,
+        region_split_size: 100,
         ..config(0)
     }
 }
@@ -316,6 +321,7 @@ impl Run {
 
     fn end(&mut self) {
         self.cluster.isolated.clear();
+        self.cluster.driven = true;
         for id in 1..=STORES {
             self.boot(id);
         }

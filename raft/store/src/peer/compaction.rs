@@ -33,9 +33,10 @@ impl Peer {
 
     /// The entry up to which the log may go now, if it is worth it.
     fn compaction(&self, config: &Config) -> Option<EntryId> {
-        let mut index = self.durable_applied;
+        let mut index = self.durable_applied.min(self.making.unwrap_or(u64::MAX));
         for (_, progress) in self.raw.progresses() {
-            // What follows a snapshot that is under way will be needed as soon as it arrives.
+            // What follows a snapshot that is under way will be needed as soon as it arrives. Were it not there, or
+            // gone before the snapshot is made, the receiver would need one snapshot after the other.
             let has = progress.pending_snapshot().unwrap_or_else(|| progress.matched());
             if progress.pending_snapshot().is_some() || !self.is_log_too_long(config) {
                 index = index.min(has);

@@ -69,6 +69,9 @@ impl Peer {
             Err(error) => error.into_response(self.raw.term()),
         };
         let changed = !batch.is_empty();
+        if changed {
+            self.changed_at = entry.index;
+        }
         self.storage.save_applied(entry.index, &mut batch);
         let seq = env.write(Db::Kv, batch)?;
         self.raw.on_applied(entry.index);

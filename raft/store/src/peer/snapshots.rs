@@ -13,9 +13,10 @@ use crate::restore::Restore;
 use crate::snapshot::Body;
 
 impl Peer {
-    /// The snapshot's metadata as of now, to go with a body of now.
-    pub(crate) fn snapshot_metadata(&self) -> SnapshotMetadata {
+    /// A snapshot is being made: its metadata as of now, to go with a body of now.
+    pub(crate) fn start_snapshot(&mut self) -> SnapshotMetadata {
         let index = self.storage.applied_index();
+        self.making = Some(index);
         SnapshotMetadata {
             conf_state: Some(self.raw.conf_state()),
             index,
@@ -26,6 +27,7 @@ impl Peer {
     /// What raft wished for is made.
     pub(crate) fn on_snapshot_made(&mut self, metadata: SnapshotMetadata, region: RaftSnapshotData) {
         let data = region.encode_to_vec().into();
+        self.making = None;
         self.raw.on_snapshot(Snapshot { data, metadata: Some(metadata) });
     }
 
@@ -96,6 +98,8 @@ impl Peer {
         let (record, size) = (restore.record.clone(), restore.size());
         self.restore = None;
         let old = self.storage.region().clone();
+        // The record is durable, and so is what it says of the region.
+        self.changed_at = 0;
         self.storage.finish_restore(&record, &mut batch);
         let seq = env.write(Db::Kv, batch)?;
         self.note_applied(seq);

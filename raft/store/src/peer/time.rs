@@ -84,8 +84,16 @@ impl Peer {
         self.timer.orphaned = if leads { NEVER } else { alone };
     }
 
-    /// The region's data was measured.
-    pub(crate) fn set_size(&mut self, size: u64) {
-        (self.size, self.grown) = (size, 0);
+    /// The region's data is being measured, as it is now.
+    pub(crate) fn start_measuring(&mut self) {
+        self.grown = 0;
+    }
+
+    /// The region's data was measured. What was written meanwhile is not in it, and still counts as growth: a region
+    /// that became too large just then, and is quiet afterwards, would be measured never again. `grown`: it is to be
+    /// measured again as if it had grown by so much.
+    pub(crate) fn set_size(&mut self, size: u64, grown: u64) {
+        self.size = size + self.grown;
+        self.grown = self.grown.max(grown);
     }
 }

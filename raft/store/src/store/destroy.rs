@@ -7,12 +7,13 @@
 use bytes::Bytes;
 use raft::EntryId;
 use raft_proto::metapb::Region;
-use raft_proto::raft_serverpb::{PeerState, RegionLocalState, RemovedAt};
+use raft_proto::raft_serverpb::{PeerState, RaftLocalState, RegionLocalState, RemovedAt};
 
 use super::{Purpose, Store, Wait};
 use crate::engine::{Db, Env, Read, WriteBatch};
 use crate::error::StoreError;
 use crate::keys;
+use crate::peer_storage::read_message;
 use crate::restore::clear;
 use crate::task::{Task, TaskId};
 
@@ -27,13 +28,19 @@ pub(super) fn tombstone(region: Region, peer_id: u64, at: Option<EntryId>) -> Re
     }
 }
 
-/// Puts into `batch` the deletion of all that the raft database has of a region.
+/// Puts into `batch` the deletion of all that the raft database has of a region, but for what a replica without
+/// data has promised. It may be of a later replica than the one that is gone: made by a message, it has no other
+/// record of its own, and if it forgot its vote it would give it twice. To remember one too many does no harm.
 pub(super) fn delete_raft(engine: &impl Read, region: u64, batch: &mut WriteBatch) -> Result<(), StoreError> {
-    let (start, end) = (keys::raft_log(region, 0), keys::apply_state(region));
+    let (start, end) = (keys::raft_log(region, 0), keys::raft_state(region));
     engine.scan(Db::Raft, &start, &end, &mut |key, _| {
         batch.delete(key);
         true
     })?;
+    let state = read_message::<RaftLocalState>(engine, Db::Raft, &end, region)?;
+    if state.is_some_and(|state| state.last_index > 0) {
+        batch.delete(&end);
+    }
     batch.delete(&keys::snapshot_record(region));
     Ok(())
 }

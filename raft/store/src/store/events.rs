@@ -3,6 +3,7 @@
 use raft_proto::metapb::Region;
 use raft_proto::raft_serverpb::{PeerState, RegionLocalState, StoreMessage, store_message::Payload};
 
+use super::destroy::tombstone;
 use super::{Event, Purpose, Store, Wait};
 use crate::engine::{Db, Env, WriteBatch};
 use crate::error::StoreError;
@@ -53,8 +54,8 @@ impl Store {
 
     /// The members or roles are new, or the data is, after a snapshot.
     fn on_region_changed(&mut self, env: &mut impl Env, region: u64) -> Result<(), StoreError> {
-        self.send_region_heartbeat(env, region);
-        Ok(())
+        self.waiting.push_back((self.last_kv_write(region), Wait::Changed { region }));
+        self.sync_kv(env)
     }
 
     /// A region was split: the left half is what it was, with fewer keys. The right half's replica must make no
@@ -71,7 +72,7 @@ impl Store {
         let (campaign, left) = (left.raft().is_leader(), left.region().clone());
         self.ranges.release(whole);
         self.ranges.claim(&left);
-        self.send_region_heartbeat(env, region);
+        self.waiting.push_back((self.last_kv_write(region), Wait::Changed { region }));
         let key = keys::region_state(right.id);
         let state = read_message::<RegionLocalState>(env, Db::Kv, &key, right.id)?;
         let mine = right.peers.iter().find(|peer| peer.store_id == self.config.store_id).copied();
@@ -91,17 +92,19 @@ impl Store {
                 self.sync_kv(env)
             }
             (state, _) => {
-                if state.is_some_and(|state| state.state() == PeerState::Normal) {
+                let mut seq = self.last_kv_write(region);
+                if let Some(state) = state.filter(|state| state.state() == PeerState::Normal) {
+                    // The split has written the records of a replica that is gone already.
                     let mut batch = WriteBatch::new();
-                    batch.delete(&key);
+                    batch.put_message(&key, &tombstone(right.clone(), state.peer_id, None));
                     batch.delete(&keys::apply_state(right.id));
                     batch.delete(&keys::birth(right.id));
-                    env.write(Db::Kv, batch)?;
+                    seq = env.write(Db::Kv, batch)?;
                 }
-                // Another replica may have these keys once a crash cannot give them back to the left one.
+                // Another replica may have these keys once a crash cannot give them back to the left one, nor to
+                // the one that is gone.
                 let Region { start_key: start, end_key: end, .. } = right;
                 self.ranges.withhold(&start, &end);
-                let seq = self.last_kv_write(region);
                 self.waiting.push_back((seq, Wait::Freed { start, end }));
                 self.sync_kv(env)
             }
@@ -122,6 +125,10 @@ impl Store {
             }
             Wait::Split { region, campaign } => self.bring_to_life(env, tick, region, campaign),
             Wait::Destroyed { region, keys } => self.on_tombstone_durable(env, region, keys),
+            Wait::Changed { region } => {
+                self.send_region_heartbeat(env, region);
+                Ok(())
+            }
             Wait::Freed { start, end } => {
                 self.on_freed(env, start, end);
                 Ok(())
@@ -168,7 +175,8 @@ impl Store {
 
     /// Looks how large a region is, and splits it: `always`, or if it is too large.
     pub(super) fn measure(&mut self, env: &mut impl Env, region: u64, always: bool) {
-        let Some(peer) = self.peer(region) else { return };
+        let Some(peer) = self.peers.get_mut(&region).map(std::sync::Arc::make_mut) else { return };
+        peer.start_measuring();
         let keep = if always { 0 } else { self.config.region_split_size };
         let task = Task::Measure { region: peer.region().clone(), keep };
         self.start_task(env, Purpose::Measure { region, always }, task);

@@ -105,10 +105,11 @@ impl Store {
 
     fn on_raft_message(&mut self, env: &mut impl Env, tick: u64, message: RaftMessage) -> Result<(), StoreError> {
         let (Some(from), Some(to)) = (message.from_peer, message.to_peer) else { return Ok(()) };
-        if to.store_id != self.config.store_id {
+        let region = message.region_id;
+        // No region and no replica has the id 0.
+        if to.store_id != self.config.store_id || [region, from.id, to.id].contains(&0) {
             return Ok(());
         }
-        let region = message.region_id;
         if !self.peers.contains_key(&region) && !self.meet_stranger(env, tick, from, to, &message)? {
             return Ok(());
         }
@@ -117,9 +118,10 @@ impl Store {
             return Ok(()); // For one that lived here before.
         }
         if to.id > peer.peer_id() {
-            // For one that lives here by now, so this one was removed and did not hear of it. The new one is made by
-            // the next message: what is of the old one has to go first.
-            return self.destroy(env, tick, region, None);
+            // For one that shall live here, so this one was removed and did not hear of it. It goes when it is told:
+            // the sender may not know for certain yet.
+            send(env, peer.envelope(from, None));
+            return Ok(());
         }
         if message.is_tombstone {
             let told = message.region_epoch.unwrap_or_default();
@@ -187,10 +189,18 @@ impl Store {
     }
 }
 
-/// The answer to one who was removed from the region, wants something, and may not know: its tombstone. Only a
-/// candidate gets one, and who asks for it: others may be members by an epoch that has not come here yet.
+/// Whether a message wants something that a replica which was removed will not get, however often it sends it: a
+/// vote, an answer to its question, or to be followed.
+fn insists(message: &RaftMessage) -> bool {
+    let beats = |message: &Message| message.msg_type() == MessageType::MsgHeartbeat;
+    message.message.as_ref().is_none_or(|message| is_vote(message) || beats(message))
+}
+
+/// The answer to one who was removed from the region and may not know: its tombstone. Who has an older epoch, and is no
+/// member by this one, will not be one again. That it was removed must be durable here: if this replica forgot it, it
+/// might need the vote of the one that it has sent away.
 fn tell_removed(peer: &Peer, from: metapb::Peer, message: &RaftMessage) -> Option<RaftMessage> {
-    let asks = message.message.as_ref().is_none_or(is_vote);
+    let asks = insists(message) && peer.is_settled();
     let theirs = message.region_epoch.unwrap_or_default();
     let member = peer.region().peers.iter().any(|member| member.id == from.id);
     let stale = peer.is_initialized() && theirs.conf_ver < peer.epoch().conf_ver;
@@ -222,8 +232,7 @@ fn answer_for_the_dead(
     let region = state.region.as_ref()?;
     let (theirs, ours) = (message.region_epoch.unwrap_or_default(), region.region_epoch.unwrap_or_default());
     let member = region.peers.iter().any(|peer| peer.id == from.id);
-    let asks = message.message.as_ref().is_none_or(is_vote);
-    if !member && asks && theirs.conf_ver < ours.conf_ver {
+    if !member && insists(message) && theirs.conf_ver < ours.conf_ver {
         return Some(tombstone(region, to, from));
     }
     let vote = message.message.as_ref().filter(|vote| is_vote(vote))?;

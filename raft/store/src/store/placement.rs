@@ -52,7 +52,8 @@ impl Store {
     /// Tells how a region is that is led here.
     pub(super) fn send_region_heartbeat(&mut self, env: &mut impl Env, region: u64) {
         let Some(peer) = self.peer(region).filter(|peer| peer.raft().is_leader()) else { return };
-        if self.config.placement.is_none() {
+        // What is not durable yet is told when it is: the driver may tell others that they were removed.
+        if self.config.placement.is_none() || !peer.is_settled() {
             return;
         }
         let heartbeat = RegionHeartbeatRequest {
@@ -158,8 +159,11 @@ impl Store {
         split_key: Option<Bytes>,
         always: bool,
     ) -> Result<(), StoreError> {
-        self.with_peer(env, tick, region, |peer, _| peer.set_size(size))?;
-        if let Some(key) = split_key.filter(|_| always || size > self.config.region_max_size) {
+        let split_key = split_key.filter(|_| always || size > self.config.region_max_size);
+        // Until the split shows, the region is measured again and again: the question may get lost, or the proposal.
+        let grown = if split_key.is_some() { self.config.region_max_size } else { 0 };
+        self.with_peer(env, tick, region, |peer, _| peer.set_size(size, grown))?;
+        if let Some(key) = split_key {
             self.ask_split(env, region, key);
         }
         Ok(())

@@ -42,13 +42,13 @@ impl Store {
         region: u64,
     ) -> Result<(), StoreError> {
         let making = self.tasks.values().filter(|purpose| matches!(purpose, Purpose::Snapshot(_))).count();
-        let Some(peer) = self.peer(region) else { return Ok(()) };
         if making + self.outgoing.len() >= self.config.max_snapshots_sent {
             self.with_peer(env, tick, region, |peer, _| peer.on_snapshot_failed())?;
             return Ok(());
         }
-        let making =
-            Making { region: peer.region().clone(), peer: peer.peer_id(), metadata: peer.snapshot_metadata() };
+        let Some(peer) = self.peers.get_mut(&region).map(std::sync::Arc::make_mut) else { return Ok(()) };
+        let metadata = peer.start_snapshot();
+        let making = Making { region: peer.region().clone(), peer: peer.peer_id(), metadata };
         let task = Task::Snapshot { region: making.region.clone() };
         self.start_task(env, Purpose::Snapshot(Box::new(making)), task);
         Ok(())

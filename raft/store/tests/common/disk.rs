@@ -39,7 +39,8 @@ impl Disk {
         self.unsynced.len()
     }
 
-    fn make_durable(&mut self, up_to: WriteSeq) {
+    /// The writes up to that one are durable.
+    pub fn make_durable(&mut self, up_to: WriteSeq) {
         while self.unsynced.front().is_some_and(|(seq, _)| *seq <= up_to) {
             let (_, ops) = self.unsynced.pop_front().unwrap();
             replay(&mut self.durable, &ops);

@@ -57,6 +57,8 @@ pub struct Cluster {
     pub stalled_dbs: BTreeSet<(u64, Db)>,
     /// Stores whose tasks take for ever.
     pub idle: BTreeSet<u64>,
+    /// Questions to the placement driver are answered.
+    pub driven: bool,
     /// Messages from one store to another that are lost.
     pub lost: fn(u64, u64, &StoreMessage) -> bool,
     /// The first region is on so many stores, from 1 on.
@@ -104,6 +106,7 @@ impl Cluster {
             stalled: BTreeSet::new(),
             stalled_dbs: BTreeSet::new(),
             idle: BTreeSet::new(),
+            driven: false,
             lost: |_, _, _| false,
             members,
             boots: 0,
@@ -224,6 +227,7 @@ impl Cluster {
             let mut any = false;
             for &id in &ids {
                 any |= self.deliver_from(id);
+                any |= self.driven && self.answer(id);
                 for db in [Db::Kv, Db::Snapshots] {
                     any |= !self.stalled_dbs.contains(&(id, db)) && self.finish_sync(id, db);
                 }

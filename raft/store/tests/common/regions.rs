@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use raftstore::proto::eraftpb::{ConfChangeTransition, ConfChangeType};
 use raftstore::proto::metapb::{Peer, PeerRole, Region};
 use raftstore::proto::raft_cmdpb::{
-    ChangePeerRequest, ChangePeerV2Request, RaftCmdRequest, RaftRequestHeader, Request, SplitRequest, request::Command,
-    response,
+    self, ChangePeerRequest, ChangePeerV2Request, RaftCmdRequest, RaftRequestHeader, Request, SplitRequest,
+    request::Command,
+};
+use raftstore::proto::schedulerpb::{
+    AskSplitRequest, AskSplitResponse, GetRegionResponse, Response, request, response,
 };
 use raftstore::validate::RequestError;
 use raftstore::{RequestId, keys};
@@ -98,7 +101,7 @@ impl Cluster {
     }
 
     /// Sends commands to the leader of the region that holds a key, and lets the cluster rest.
-    pub fn execute_at(&mut self, key: &str, commands: Vec<Command>) -> Vec<response::Result> {
+    pub fn execute_at(&mut self, key: &str, commands: Vec<Command>) -> Vec<raft_cmdpb::response::Result> {
         let region = self.region_of(key);
         let leader = self.leader_of(region).expect("a leader");
         let request = self.request_to(leader, region, commands);
@@ -125,6 +128,45 @@ impl Cluster {
         let mut answer = Err(RequestError::StaleCommand);
         self.with(id, |store, env, now| answer = store.split(env, now, region, &split));
         answer.map(|()| new_region_id)
+    }
+
+    /// Answers what a store has asked the placement driver, and knows all that anybody knows.
+    pub fn answer(&mut self, id: u64) -> bool {
+        let asked = std::mem::take(&mut self.nodes.get_mut(&id).unwrap().env.asked);
+        let any = !asked.is_empty();
+        for request in asked {
+            let answer = match request.payload {
+                Some(request::Payload::GetRegionById(get)) => {
+                    self.newest(get.region_id).map(|region| {
+                        response::Payload::GetRegion(GetRegionResponse { region: Some(region), leader: None })
+                    })
+                }
+                Some(request::Payload::AskSplit(ask)) => Some(response::Payload::AskSplit(self.split_ids(ask))),
+                _ => None,
+            };
+            let answer = Response { payload: answer };
+            self.with(id, |store, env, now| store.on_placement(env, now, answer));
+        }
+        any
+    }
+
+    /// A region as those know it who know most of it.
+    fn newest(&self, region: u64) -> Option<Region> {
+        let known = self.peers().map(|(_, peer)| peer.region()).filter(|known| known.id == region);
+        let known = known.filter_map(|region| Some((region.region_epoch?, region)));
+        known.max_by_key(|(epoch, _)| (epoch.version, epoch.conf_ver)).map(|(_, region)| region.clone())
+    }
+
+    pub fn split_ids(&mut self, ask: AskSplitRequest) -> AskSplitResponse {
+        let region = ask.region.unwrap();
+        let new_region_id = self.allocate();
+        AskSplitResponse {
+            new_region_id,
+            new_peer_ids: region.peers.iter().map(|_| self.allocate()).collect(),
+            region_id: region.id,
+            region_epoch: region.region_epoch,
+            split_key: ask.split_key,
+        }
     }
 
     /// Splits the region that holds a key there, and lets the cluster rest: the right one's id.

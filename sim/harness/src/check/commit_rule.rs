@@ -67,7 +67,13 @@ fn counted(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
             now.term
         ));
     }
-    // Nobody can have compacted it: this leader is the first that commits an entry of its term.
+    // A leader that stood still, or whose answers were late, counts what another one has committed in a later term
+    // since. Voters may have compacted that, or be gone with their logs; it is committed all the same.
+    let by_then = ledger.committed.before_term(now.term + 1).map_or(0, |(last, _)| last);
+    if by_then < index && ledger.committed.term_at(index) == Some(term) {
+        return Ok(());
+    }
+    // Otherwise nobody can have compacted it: this leader is the first that commits an entry of its term.
     let holds = |voter: &&u64| {
         ledger.replica(**voter).is_some_and(|voter| voter.durable_log.term_at(index) == Some(term))
     };

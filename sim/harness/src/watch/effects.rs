@@ -40,13 +40,18 @@ impl<'a, M: PeerMessage> Effects<'a, M> {
         Effects { writes, messages, taken: 0 }
     }
 
-    /// Those of a region.
+    /// Those of a region. They are asked for once.
     #[inline]
     pub(super) fn of(&mut self, region: u64) -> (&[Written], &[&'a M]) {
         let writes = part(&self.writes, region, |(_, write)| write.region);
         let messages = part(&self.messages, region, |message| message.region());
         self.taken += writes.len() + messages.len();
         (writes, messages)
+    }
+
+    /// The messages of a region, which may be asked for again.
+    pub(super) fn messages(&self, region: u64) -> &[&'a M] {
+        part(&self.messages, region, |message| message.region())
     }
 
     /// The regions of which there is something, if there are others than those that were asked for.

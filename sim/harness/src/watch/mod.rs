@@ -153,7 +153,8 @@ impl Watch {
         self.records.get_or_insert_default();
     }
 
-    /// How many records of a kind a machine wrote since they are counted: of one region, or of any.
+    /// How many records of a kind a machine wrote since they are counted, but for those that a crash took: of one
+    /// region, or of any.
     #[must_use]
     pub fn records(&self, node: NodeId, kind: RecordKind, region: Option<u64>) -> u64 {
         self.records.as_ref().map_or(0, |records| records.count(node, kind, region, false))

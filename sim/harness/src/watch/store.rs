@@ -49,7 +49,7 @@ impl Watch {
         }
         for (seq, region, kind) in &notes {
             if *kind == RecordKind::Tombstone {
-                self.tombstone(what, system, *seq, *region, &mut effects);
+                self.tombstone(what, system, *seq, *region, &effects);
             }
         }
         let mut changed = SmallVec::<[u64; 4]>::new();
@@ -61,7 +61,7 @@ impl Watch {
         for region in effects.rest() {
             // Only of those that are here not (any more) may there be effects.
             if system.replica(region).is_none() {
-                self.vanished::<S>(what, region, &mut effects);
+                self.vanished::<S>(what, region, &effects);
             }
         }
         if !(notes.is_empty() && changed.is_empty()) {
@@ -215,7 +215,7 @@ impl Watch {
         system: &S,
         seq: WriteSeq,
         region: u64,
-        effects: &mut Effects<'_, S::Message>,
+        effects: &Effects<'_, S::Message>,
     ) {
         self.checks.store(what.time, what.node).tombstone(seq, region);
         let replica = self.checks.replica_on(what.node, region);
@@ -229,12 +229,12 @@ impl Watch {
         &mut self,
         what: &Happened<'_, Node<S>>,
         region: u64,
-        effects: &mut Effects<'_, S::Message>,
+        effects: &Effects<'_, S::Message>,
     ) {
         let Happened { time, node, .. } = *what;
         let Some(replica) = self.checks.store(time, node).vanished(region) else { return };
         let mut facts = self.checks.at(Site { time, node, region, replica });
-        let messages = effects.of(region).1;
+        let messages = effects.messages(region);
         tell_messages(&mut facts, replica, messages);
         let term = facts.last_state().map_or(0, |state| state.term);
         let raft = messages.iter().filter_map(|message| message.raft());

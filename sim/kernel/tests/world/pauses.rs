@@ -1,7 +1,7 @@
 //! Machines that stand still.
 
-use raftsim_kernel::Observer;
 use raftsim_kernel::world::Fate;
+use raftsim_kernel::{Happened, Observer};
 
 use super::*;
 
@@ -50,6 +50,36 @@ fn a_long_backlog_keeps_its_order() {
     world.resume(B);
     world.run_until(ms(30));
     assert_eq!(heard(&world), (0..500).collect::<Vec<_>>());
+}
+
+/// Where events happened.
+#[derive(Clone, Default)]
+struct Places(Vec<NodeId>);
+
+impl Observer<Scribe> for Places {
+    fn happened(&mut self, what: &Happened<'_, Scribe>) {
+        self.0.push(what.node);
+    }
+}
+
+#[test]
+fn a_backlog_comes_before_what_else_is_due() {
+    let mut world = World::new(1, Places::default());
+    for _ in 0..2 {
+        let node = world.add(1);
+        world.start(node, Scribe::default());
+    }
+    for token in 0..8 {
+        world.input(A, Order::Timer(Duration::millis(50), token));
+        world.input(B, Order::Timer(Duration::millis(10), token));
+    }
+    world.pause(B);
+    world.run_until(ms(49));
+    world.advance_to(ms(50));
+    world.observer_mut().0.clear();
+    world.resume(B);
+    world.run_until(ms(50));
+    assert_eq!(world.observer().0, [[B; 8], [A; 8]].concat());
 }
 
 #[test]

@@ -206,3 +206,12 @@ fn a_leader_commits_its_own_removal_and_is_gone() {
     goes(6).commits(2, 7).breaks(Check::CommitRule, "no leader has committed more than 6");
     goes(8).breaks(Check::CommitRule, "which is durable on 1 of 3 voters");
 }
+
+/// A leader that stood still counts late answers, when a later leader has committed the entry and the others dropped it.
+#[test]
+fn others_committed_it_in_a_later_term_and_compacted_it() {
+    let both = leader(3).enters(2, 6).has(2, 6..=8, 6).enters(3, 7).has(3, 6..=8, 6).leads(2, 7);
+    let later = both.has(2, 9..=9, 7).has(3, 9..=9, 7).commits(2, 9).commits(3, 9);
+    let compacted = later.starts_after(2, 9, 7).starts_after(3, 9, 7);
+    compacted.commits(1, 8).holds();
+}

@@ -3,7 +3,6 @@
 //! Entries and hard states are read by hand: the checks need two numbers of a message that prost would
 //! rebuild whole, and they need them of every write of a run.
 
-use bytes::Bytes;
 use prost::Message as _;
 use raft_proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftLocalState, RegionLocalState, SnapshotRecord,
@@ -51,13 +50,22 @@ pub(super) fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)> {
 
 /// An apply state, or one that moves the start of the log. The first one of a replica moves nothing.
 fn apply_state(change: &Change) -> Option<RecordKind> {
-    let truncated = |value: &Bytes| {
-        let state = RaftApplyState::decode(value.clone()).ok()?;
-        Some(state.truncated_state.unwrap_or_default().index)
-    };
-    let new = truncated(change.new.as_ref()?)?;
-    let moved = change.old.as_ref().and_then(truncated).is_some_and(|old| old != new);
+    let new = log_start(change.new.as_ref()?);
+    let moved = change.old.as_ref().is_some_and(|old| log_start(old) != new);
     Some(if moved { RecordKind::Truncated } else { RecordKind::ApplyState })
+}
+
+/// The encoded start of the log in a `RaftApplyState`: all that follows the applied index, which it begins with. Every
+/// applied entry writes one of these, so nothing is decoded that need not be.
+fn log_start(value: &[u8]) -> &[u8] {
+    const APPLIED_INDEX: u8 = 1 << 3;
+    match value.split_first() {
+        Some((&APPLIED_INDEX, rest)) => {
+            let last = rest.iter().position(|byte| byte & 0x80 == 0);
+            last.and_then(|last| rest.get(last + 1..)).unwrap_or_default()
+        }
+        _ => value,
+    }
 }
 
 fn region_state(change: &Change) -> Option<RecordKind> {
