@@ -75,6 +75,8 @@ pub struct Peer {
     /// The write that holds the applied index, and whether the store knows that it waits for a sync.
     applied_seq: WriteSeq,
     pub(crate) dirty: bool,
+    /// The last compaction that this replica proposed: its own term then, and up to which index.
+    compaction_asked: EntryId,
     /// Bytes of the log, and of the region's data, roughly.
     log_bytes: u64,
     size: u64,
@@ -193,6 +195,7 @@ impl Peer {
             removed: false,
             applied_seq: 0,
             dirty: false,
+            compaction_asked: EntryId::default(),
             log_bytes: 0,
             size: 0,
             // What is there was never measured.

@@ -53,8 +53,12 @@ impl Peer {
     pub(super) fn propose_compaction(&mut self, config: &Config) -> bool {
         match self.compaction(config) {
             Some(to) => {
-                // It can be refused while leadership is handed over; the next interval comes.
-                let _ = self.propose_compaction_to(to);
+                // Once in a term: a leader that is cut off would fill its log with the same wish. It can be refused while
+                // leadership is handed over; the next interval comes.
+                let wish = EntryId { term: self.raw.term(), index: to.index };
+                if self.compaction_asked < wish && self.propose_compaction_to(to).is_ok() {
+                    self.compaction_asked = wish;
+                }
                 true
             }
             None => !self.is_log_too_long(config) || self.durable_applied >= self.storage.applied_index(),
