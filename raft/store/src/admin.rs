@@ -23,8 +23,7 @@ pub(crate) fn conf_state(region: &Region, auto_leave: bool) -> ConfState {
     let ids = |roles: &[PeerRole]| -> Vec<u64> {
         region.peers.iter().filter(|peer| roles.contains(&peer.role())).map(|peer| peer.id).collect()
     };
-    let outgoing =
-        if is_joint(region) { ids(&[Voter, DemotingVoter, LeavingVoter]) } else { Vec::new() };
+    let outgoing = if is_joint(region) { ids(&[Voter, DemotingVoter, LeavingVoter]) } else { Vec::new() };
     ConfState {
         voters: ids(&[Voter, IncomingVoter]),
         learners: ids(&[Learner]),
@@ -32,6 +31,17 @@ pub(crate) fn conf_state(region: &Region, auto_leave: bool) -> ConfState {
         learners_next: ids(&[DemotingVoter]),
         auto_leave,
     }
+}
+
+/// Whether two memberships are the same, in whatever order.
+pub(crate) fn same_members(one: &ConfState, other: &ConfState) -> bool {
+    let sorted = |conf: &ConfState| {
+        let ConfState { voters, learners, voters_outgoing, learners_next, auto_leave } = conf.clone();
+        let mut parts = [voters, learners, voters_outgoing, learners_next];
+        parts.iter_mut().for_each(|part| part.sort_unstable());
+        (parts, auto_leave)
+    };
+    sorted(one) == sorted(other)
 }
 
 /// The membership changes of a request; `None` if it is another one.
@@ -67,7 +77,9 @@ pub(crate) fn check_changes(changes: &ChangePeerV2Request, region: &Region) -> R
         };
         let removes = change.change_type() == ConfChangeType::RemoveNode;
         match region.peers.iter().find(|member| member.id == peer.id) {
-            Some(member) if member.store_id != peer.store_id => return nonsense("the peer is on another store"),
+            Some(member) if member.store_id != peer.store_id => {
+                return nonsense("the peer is on another store");
+            }
             None if removes => return nonsense("the peer is no member"),
             _ => {}
         }
@@ -75,7 +87,8 @@ pub(crate) fn check_changes(changes: &ChangePeerV2Request, region: &Region) -> R
         let crowded = |other: &&Peer| other.store_id == peer.store_id && other.id != peer.id;
         let added = changes.changes.iter().filter_map(|change| change.peer);
         if !removes
-            && (region.peers.iter().find(crowded).is_some() || added.into_iter().any(|other| crowded(&&other)))
+            && (region.peers.iter().find(crowded).is_some()
+                || added.into_iter().any(|other| crowded(&&other)))
         {
             return nonsense("the store has another replica of the region");
         }
@@ -84,7 +97,7 @@ pub(crate) fn check_changes(changes: &ChangePeerV2Request, region: &Region) -> R
 }
 
 /// The region with the membership that raft has arrived at. Members keep their stores; new ones have those of
-/// the changes. `steps` is by how much the epoch grows.
+/// the changes. The epoch grows by as many steps as there are changes.
 pub(crate) fn with_members(region: &Region, conf: &ConfState, changes: &[ChangePeerRequest]) -> Region {
     let joint = !conf.voters_outgoing.is_empty();
     let role = |id: u64| {
@@ -131,7 +144,9 @@ pub(crate) fn check_split(split: &SplitRequest, region: &Region) -> Result<(), R
     if split.new_peer_ids.len() != region.peers.len() || split.new_peer_ids.contains(&0) {
         return nonsense("the new region needs an id for each of its peers");
     }
-    if (1..split.new_peer_ids.len()).any(|place| split.new_peer_ids[..place].contains(&split.new_peer_ids[place])) {
+    if (1..split.new_peer_ids.len())
+        .any(|place| split.new_peer_ids[..place].contains(&split.new_peer_ids[place]))
+    {
         return nonsense("two peers of the new region have one id");
     }
     if is_joint(region) {
@@ -163,7 +178,10 @@ pub(crate) fn is_older(epoch: RegionEpoch, than: RegionEpoch) -> bool {
 }
 
 /// The request that a log entry holds.
-pub(crate) fn admin(header: raft_proto::raft_cmdpb::RaftRequestHeader, command: admin_request::Command) -> RaftCmdRequest {
+pub(crate) fn admin(
+    header: raft_proto::raft_cmdpb::RaftRequestHeader,
+    command: admin_request::Command,
+) -> RaftCmdRequest {
     RaftCmdRequest {
         header: Some(header),
         admin_request: Some(AdminRequest { command: Some(command) }),

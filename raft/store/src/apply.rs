@@ -15,8 +15,8 @@ use raft_proto::metapb::Region;
 use raft_proto::raft_cmdpb::{
     AdminRequest, AdminResponse, AppendRequest, AppendResponse, CompareAndSetRequest, CompareAndSetResponse,
     DeleteRequest, DeleteResponse, GetRequest, GetResponse, PutRequest, PutResponse, RaftCmdRequest,
-    RaftCmdResponse, RaftResponseHeader, Request, Response, ScanPair, ScanRequest, ScanResponse, SplitResponse,
-    admin_request, admin_response, request::Command, response,
+    RaftCmdResponse, RaftResponseHeader, Request, Response, ScanPair, ScanRequest, ScanResponse,
+    SplitResponse, admin_request, admin_response, request::Command, response,
 };
 use raft_proto::raft_serverpb::{PeerState, RegionLocalState};
 use smallvec::SmallVec;
@@ -62,9 +62,9 @@ pub(crate) enum Effect {
     /// The region gave its right half to a new one. The storage has the left one.
     Split {
         /// The region as it was.
-        whole: Region,
+        whole: Box<Region>,
         /// The new one.
-        right: Region,
+        right: Box<Region>,
     },
 }
 
@@ -133,8 +133,9 @@ fn apply_entry(
     if entry.data.is_empty() {
         return Ok(None); // The entry that a new leader appends.
     }
-    let request = RaftCmdRequest::decode(entry.data.clone())
-        .map_err(|error| StoreError::corrupt(storage.region().id, format!("entry {}: {error}", entry.index)))?;
+    let request = RaftCmdRequest::decode(entry.data.clone()).map_err(|error| {
+        StoreError::corrupt(storage.region().id, format!("entry {}: {error}", entry.index))
+    })?;
     let mut effect = None;
     let response = match check_commands(&request, storage.region()) {
         Err(error) => error.into_response(term),
@@ -203,7 +204,10 @@ fn execute_admin(
             batch.append(records);
             let regions = vec![left, right.clone()];
             let result = Some(admin_response::Result::Split(SplitResponse { regions }));
-            Ok((Some(AdminResponse { result }), Some(Effect::Split { whole, right })))
+            Ok((
+                Some(AdminResponse { result }),
+                Some(Effect::Split { whole: Box::new(whole), right: Box::new(right) }),
+            ))
         }
         // Membership changes are entries of their own type, transfers none at all.
         _ => Ok((None, None)),

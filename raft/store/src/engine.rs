@@ -1,4 +1,4 @@
-//! What the store needs from the outside: two databases, a way to send messages, a way to answer
+//! What the store needs from the outside: three databases, a way to send messages, a way to answer
 //! clients. In production these are an engine on disk and sockets; in the simulator, models of both.
 //!
 //! The store calls these traits and never waits. A write is visible to reads at once; that it is
@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::error::EngineError;
 use crate::task::Background;
 
-/// Which of a store's two databases. They are synced apart from each other, so after a crash each may
+/// Which of a store's databases. They are synced apart from each other, so after a crash each may
 /// be at another moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Db {

@@ -1,4 +1,5 @@
-//! The layout of keys in the two databases. Integers are big-endian, so that keys sort as their
+//! The layout of keys in the raft and the kv database; the pieces in the snapshots database have their keys from
+//! `snapshot`. Integers are big-endian, so that keys sort as their
 //! numbers do.
 //!
 //! | key | bytes | value | database |

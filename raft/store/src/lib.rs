@@ -22,7 +22,10 @@
 //! - [`Peer`]: one replica: the ready loop, and what waits for a sync.
 //! - [`PeerStorage`]: the durable side of a replica: log, hard state, apply state.
 //! - [`validate`]: what is wrong with a request, before it is proposed and again when it is applied.
-//! - `apply`, `overlay`, `proposals`: from a committed entry to data and a response.
+//! - `apply`, `overlay`, `proposals`: from a committed entry to data and a response. `reads`: those that bypass the log.
+//! - `admin`, `ranges`: what commands make of regions, and which keys are whose on this store.
+//! - `snapshot`, `restore`: how a region's data travels, and how it becomes data again.
+//! - [`task`]: work that takes time beside the store's own.
 
 mod admin;
 mod apply;
@@ -47,7 +50,9 @@ mod timers;
 pub mod validate;
 
 pub use config::{Config, ConfigError, Placement, Reads};
-pub use engine::{Db, Engine, Env, PlacementClient, Read, Replies, RequestId, Transport, WriteBatch, WriteSeq};
+pub use engine::{
+    Db, Engine, Env, PlacementClient, Read, Replies, RequestId, Transport, WriteBatch, WriteSeq,
+};
 pub use error::{EngineError, StoreError};
 pub use peer::Peer;
 pub use peer_storage::{PeerStorage, RAFT_INIT_LOG_INDEX, RAFT_INIT_LOG_TERM};

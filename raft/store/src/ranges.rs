@@ -45,7 +45,8 @@ impl Ranges {
     /// # Panics
     /// Where another one has claimed a part of it: data would be lost.
     pub(crate) fn claim(&mut self, region: &Region) {
-        if let Some(other) = self.overlapping(&region.start_key, &region.end_key).find(|id| *id != region.id) {
+        if let Some(other) = self.overlapping(&region.start_key, &region.end_key).find(|id| *id != region.id)
+        {
             panic!("region {} claims keys of region {other}", region.id);
         }
         let claim = Claim { end: region.end_key.clone(), region: region.id };
@@ -69,7 +70,8 @@ impl Ranges {
 
     /// Keys that have no replica here any more: as if one had claimed and abandoned them.
     pub(crate) fn withhold(&mut self, start: &Bytes, end: &Bytes) {
-        let nobody = Region { id: NOBODY, start_key: start.clone(), end_key: end.clone(), ..Region::default() };
+        let nobody =
+            Region { id: NOBODY, start_key: start.clone(), end_key: end.clone(), ..Region::default() };
         self.claim(&nobody);
     }
 
@@ -81,11 +83,19 @@ impl Ranges {
     }
 
     /// The regions with a claim to any key of `start..end`, in the order of their keys.
-    pub(crate) fn overlapping<'a>(&'a self, start: &'a [u8], end: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
+    pub(crate) fn overlapping<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+    ) -> impl Iterator<Item = u64> + 'a {
         self.claims(start, end).map(|(_, claim)| claim.region)
     }
 
-    fn claims<'a>(&'a self, start: &'a [u8], end: &'a [u8]) -> impl Iterator<Item = (&'a Bytes, &'a Claim)> + 'a {
+    fn claims<'a>(
+        &'a self,
+        start: &'a [u8],
+        end: &'a [u8],
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Claim)> + 'a {
         let first = Bytes::copy_from_slice(start);
         let before = self.by_start.get_prev(&first).filter(|(_, claim)| passes(&claim.end, start));
         let later = self.by_start.range((Bound::Excluded(first), Bound::Unbounded));

@@ -151,7 +151,11 @@ impl Store {
     fn locate(&self, request: &RaftCmdRequest) -> RequestError {
         let mut regions = Vec::new();
         self.add_holder(&mut regions, request);
-        if regions.is_empty() { RequestError::RegionNotFound { region_id: 0 } } else { RequestError::EpochNotMatch { regions } }
+        if regions.is_empty() {
+            RequestError::RegionNotFound { region_id: 0 }
+        } else {
+            RequestError::EpochNotMatch { regions }
+        }
     }
 
     /// Adds the region here that holds what a request is about.
@@ -229,7 +233,9 @@ impl Store {
                 (Some(Purpose::Snapshot(making)), TaskOutput::Snapshot(body)) => {
                     store.on_snapshot_made(env, tick, *making, body)
                 }
-                (Some(Purpose::Restore { region, peer }), _) => store.on_restore_time(env, tick, region, peer),
+                (Some(Purpose::Restore { region, peer }), _) => {
+                    store.on_restore_time(env, tick, region, peer)
+                }
                 (Some(Purpose::Clear), _) => store.clear_next(env),
                 (Some(Purpose::Measure { region, always }), TaskOutput::Measured { size, split_key }) => {
                     store.on_measured(env, tick, region, size, split_key, always)
@@ -367,8 +373,9 @@ impl Store {
     /// # Errors
     /// What does not agree.
     pub fn audit(&self, engine: &impl Read, region_id: u64) -> Result<(), String> {
-        let state = read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(region_id), region_id)
-            .map_err(|error| error.to_string())?;
+        let state =
+            read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(region_id), region_id)
+                .map_err(|error| error.to_string())?;
         let Some(peer) = self.peer(region_id).filter(|peer| peer.is_initialized()) else {
             return match state {
                 Some(state) if state.state() == PeerState::Normal && !self.splitting.contains(&region_id) => {

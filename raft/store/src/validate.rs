@@ -216,7 +216,9 @@ fn check_epoch(request: &RaftCmdRequest, region: &Region) -> Result<(), RequestE
     use admin_request::Command;
     let (version, conf_ver) = match &request.admin_request {
         None => (true, false),
-        Some(AdminRequest { command: Some(Command::ChangePeer(_) | Command::ChangePeerV2(_)) }) => (false, true),
+        Some(AdminRequest { command: Some(Command::ChangePeer(_) | Command::ChangePeerV2(_)) }) => {
+            (false, true)
+        }
         Some(AdminRequest { command: Some(Command::Split(_) | Command::TransferLeader(_)) }) => (true, true),
         Some(AdminRequest { command: Some(Command::CompactLog(_)) | None }) => (false, false),
     };

@@ -148,7 +148,8 @@ fn tombstones_do_not_come_back() {
     bootstrap(&mut env);
     let mut batch = WriteBatch::new();
     let region = Some(first_region(3));
-    let state = RegionLocalState { state: PeerState::Tombstone as i32, region, peer_id: 10, ..Default::default() };
+    let state =
+        RegionLocalState { state: PeerState::Tombstone as i32, region, peer_id: 10, ..Default::default() };
     batch.put_message(&keys::region_state(REGION), &state);
     env.write(Db::Kv, batch).unwrap();
     bootstrap(&mut env);

@@ -31,29 +31,73 @@ const POOL: usize = 200;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Append { key: u8 },
-    Read { key: u8, store: u8 },
-    Split { at: u8 },
+    Append {
+        key: u8,
+    },
+    Read {
+        key: u8,
+        store: u8,
+    },
+    Split {
+        at: u8,
+    },
     /// The replica of the region with a key on a store is added or removed.
-    Change { key: u8, store: u8, learner: bool },
+    Change {
+        key: u8,
+        store: u8,
+        learner: bool,
+    },
     /// The replica on one store goes and one on another comes, at once.
-    Replace { key: u8, from: u8, to: u8 },
-    Transfer { key: u8, store: u8 },
-    Campaign { key: u8, store: u8 },
-    Compact { key: u8 },
+    Replace {
+        key: u8,
+        from: u8,
+        to: u8,
+    },
+    Transfer {
+        key: u8,
+        store: u8,
+    },
+    Campaign {
+        key: u8,
+        store: u8,
+    },
+    Compact {
+        key: u8,
+    },
     /// It comes back at once, or by a `Boot`.
-    Crash { store: u8, keep: [u8; 3], down: bool },
-    Boot { store: u8 },
-    Isolate { store: u8 },
+    Crash {
+        store: u8,
+        keep: [u8; 3],
+        down: bool,
+    },
+    Boot {
+        store: u8,
+    },
+    Isolate {
+        store: u8,
+    },
     Heal,
-    Deliver { message: u8, again: bool },
+    Deliver {
+        message: u8,
+        again: bool,
+    },
     DeliverAll,
-    Sync { store: u8, db: u8 },
-    Task { store: u8, task: u8 },
+    Sync {
+        store: u8,
+        db: u8,
+    },
+    Task {
+        store: u8,
+        task: u8,
+    },
     Settle,
     /// Everything works for a while, and in order.
-    Live { ticks: u8 },
-    Pass { ticks: u8 },
+    Live {
+        ticks: u8,
+    },
+    Pass {
+        ticks: u8,
+    },
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -128,7 +172,8 @@ impl Run {
 
     /// A replica that believes that it leads the region with a key.
     fn leader(&self, key: &str) -> Option<(u64, u64)> {
-        let leaders = self.cluster.peers().filter(|(_, peer)| peer.raft().is_leader() && holds(peer.region(), key));
+        let leaders =
+            self.cluster.peers().filter(|(_, peer)| peer.raft().is_leader() && holds(peer.region(), key));
         leaders.max_by_key(|(_, peer)| peer.raft().term()).map(|(store, peer)| (store, peer.region().id))
     }
 
@@ -142,7 +187,8 @@ impl Run {
 
     fn collect(&mut self) {
         for (id, node) in &mut self.cluster.nodes {
-            let sent = node.env.sent.drain(..).map(|message| (message.to_peer.unwrap().store_id, envelope(message)));
+            let sent =
+                node.env.sent.drain(..).map(|message| (message.to_peer.unwrap().store_id, envelope(message)));
             let sent: Vec<_> = sent.collect();
             let all = sent.into_iter().chain(node.env.transfers.drain(..));
             self.pool.extend(all.map(|(to, message)| (*id, to, message)));
@@ -250,12 +296,14 @@ impl Run {
     }
 
     fn read(&mut self, key: &'static str, store: u64) {
-        let region = self.cluster.nodes[&store].store.as_ref().and_then(|store| store.region_of_key(key.as_bytes()));
+        let region =
+            self.cluster.nodes[&store].store.as_ref().and_then(|store| store.region_of_key(key.as_bytes()));
         let Some(header) = region.and_then(|region| self.cluster.header_of(store, region)) else { return };
         let before = self.acknowledged(key);
         let header = Some(raftstore::proto::raft_cmdpb::RaftRequestHeader { replica_read: true, ..header });
         let requests = vec![Request { command: Some(get(key)) }];
-        let request = self.cluster.raw_request(store, RaftCmdRequest { header, requests, admin_request: None });
+        let request =
+            self.cluster.raw_request(store, RaftCmdRequest { header, requests, admin_request: None });
         self.reads.push((request, key, before));
     }
 
@@ -275,7 +323,8 @@ impl Run {
         let members = self.cluster.peer(leader, region).unwrap().region().peers.clone();
         let Some(old) = members.iter().find(|peer| peer.store_id == from) else { return };
         let new = Peer { id: self.cluster.allocate(), store_id: to, role: 0 };
-        let _ = self.cluster.ask_change(leader, region, vec![remove(*old), add(new)], ConfChangeTransition::Auto);
+        let _ =
+            self.cluster.ask_change(leader, region, vec![remove(*old), add(new)], ConfChangeTransition::Auto);
     }
 
     fn crash(&mut self, store: u64, keep: [u8; 3]) {
@@ -309,13 +358,17 @@ impl Run {
     fn check_reads(&self) {
         for (request, key, before) in &self.reads {
             let Some(reply) = self.cluster.reply(*request) else { continue };
-            let Some(response::Result::Get(got)) = reply.responses.first().and_then(|answer| answer.result.clone())
+            let Some(response::Result::Get(got)) =
+                reply.responses.first().and_then(|answer| answer.result.clone())
             else {
                 continue;
             };
             let value = got.value.unwrap_or_default();
             let seen: BTreeSet<u64> = numbers(std::str::from_utf8(&value).unwrap()).into_iter().collect();
-            assert!(before.is_subset(&seen), "a read of {key} saw {seen:?}, and {before:?} were there before");
+            assert!(
+                before.is_subset(&seen),
+                "a read of {key} saw {seen:?}, and {before:?} were there before"
+            );
         }
     }
 

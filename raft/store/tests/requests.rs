@@ -11,9 +11,9 @@ use raftstore::proto::errorpb::{
 };
 use raftstore::proto::metapb::{Peer, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{
-    AdminRequest, AppendResponse, CompareAndSetResponse, DeleteResponse, GetRequest,
-    GetResponse, PutRequest, PutResponse, RaftCmdRequest, RaftRequestHeader, Request, ScanPair, ScanResponse,
-    request::Command, response::Result as Answer,
+    AdminRequest, AppendResponse, CompareAndSetResponse, DeleteResponse, GetRequest, GetResponse, PutRequest,
+    PutResponse, RaftCmdRequest, RaftRequestHeader, Request, ScanPair, ScanResponse, request::Command,
+    response::Result as Answer,
 };
 
 fn value(value: &'static str) -> Answer {
@@ -187,7 +187,11 @@ fn requests_without_sense_are_refused_in_words() {
     let cases = [
         (vec![], None, "the request has no command"),
         (vec![Request { command: None }], None, "the request has no command"),
-        (vec![], Some(AdminRequest::default()), "an admin command of another version is not supported by this version"),
+        (
+            vec![],
+            Some(AdminRequest::default()),
+            "an admin command of another version is not supported by this version",
+        ),
         (vec![Request { command: Some(Command::Get(unknown)) }], None, "unknown column family \"raft\""),
     ];
     for (requests, admin, words) in cases {

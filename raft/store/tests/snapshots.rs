@@ -11,7 +11,13 @@ use raftstore::{Config, Db};
 
 /// Some chunks a snapshot, and some batches.
 fn settings() -> Config {
-    Config { snapshot_chunk_size: 40, snapshot_batch_size: 40, snapshot_timeout_ticks: 20, pre_vote: true, ..config(0) }
+    Config {
+        snapshot_chunk_size: 40,
+        snapshot_batch_size: 40,
+        snapshot_timeout_ticks: 20,
+        pre_vote: true,
+        ..config(0)
+    }
 }
 
 /// Three stores, of which the third misses what is in the snapshot that it will need.
@@ -36,7 +42,12 @@ fn of_cf(cluster: &Cluster, id: u64, cf: &str, key: &str) -> Option<String> {
 
 fn has(cluster: &Cluster, id: u64, wanted: fn(&Key) -> bool) -> bool {
     let env = &cluster.nodes[&id].env;
-    env.raft.visible.keys().chain(env.kv.visible.keys()).filter_map(|key| keys::decode(key)).any(|key| wanted(&key))
+    env.raft
+        .visible
+        .keys()
+        .chain(env.kv.visible.keys())
+        .filter_map(|key| keys::decode(key))
+        .any(|key| wanted(&key))
 }
 
 fn has_record(cluster: &Cluster, id: u64) -> bool {

@@ -28,7 +28,8 @@ impl Peer {
 
     /// Whether to look at the log at the next interval.
     pub(super) fn wants_compaction(&self, config: &Config) -> bool {
-        self.raw.is_leader() && (self.applied_in_log() >= config.log_gc_threshold || self.is_log_too_long(config))
+        self.raw.is_leader()
+            && (self.applied_in_log() >= config.log_gc_threshold || self.is_log_too_long(config))
     }
 
     /// The entry up to which the log may go now, if it is worth it.

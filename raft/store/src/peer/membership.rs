@@ -9,8 +9,7 @@ use raft::EntryId;
 use raft::eraftpb::Entry;
 use raft_proto::metapb::Region;
 use raft_proto::raft_cmdpb::{
-    AdminResponse, ChangePeerV2Request, RaftCmdRequest, RaftCmdResponse, admin_request,
-    admin_response,
+    AdminResponse, ChangePeerV2Request, RaftCmdRequest, RaftCmdResponse, admin_request, admin_response,
 };
 
 use super::{Event, Peer};
@@ -64,7 +63,10 @@ impl Peer {
                 let region = admin::with_members(self.region(), &conf, &changes);
                 self.storage.save_region(region.clone(), conf.auto_leave, &mut batch);
                 let result = Some(admin_response::Result::ChangePeer(region));
-                RaftCmdResponse { admin_response: Some(AdminResponse { result }), ..success(Vec::new(), self.raw.term()) }
+                RaftCmdResponse {
+                    admin_response: Some(AdminResponse { result }),
+                    ..success(Vec::new(), self.raw.term())
+                }
             }
             Err(error) => error.into_response(self.raw.term()),
         };

@@ -1,9 +1,9 @@
 //! A replica's dealings with snapshots: made of its data, taken up in place of its log, turned into data.
 
-use raft::eraftpb::{Snapshot, SnapshotMetadata};
-use raft::SnapshotStatus;
-use raft_proto::raft_serverpb::{RaftSnapshotData, SnapshotRecord};
 use prost::Message as _;
+use raft::SnapshotStatus;
+use raft::eraftpb::{Snapshot, SnapshotMetadata};
+use raft_proto::raft_serverpb::{RaftSnapshotData, SnapshotRecord};
 
 use super::{Event, Peer};
 use crate::engine::{Db, Env, WriteBatch};

@@ -71,3 +71,17 @@ fn a_claim_can_shrink_and_end() {
 fn nobody_claims_what_another_has() {
     claimed(&[region(1, "b", "d"), region(2, "a", "c")]);
 }
+
+#[test]
+fn what_is_given_up_is_nobodys_until_it_is_free() {
+    let mut ranges = claimed(&[region(1, "", "d"), region(2, "d", "f")]);
+    assert_eq!(ranges.abandon(&region(2, "d", "")), Some(("d".into(), "f".into())), "as it was claimed");
+    assert_eq!(ranges.abandon(&region(3, "", "")), None, "another one's claim");
+    assert_eq!((ranges.holding(b"e"), overlapping(&ranges, "e", "")), (Some(0), vec![0]));
+    assert_eq!(ranges.unclaimed(&"".into(), &"".into()), [("f".into(), "".into())]);
+    ranges.free(&"".into());
+    ranges.free(&"d".into());
+    assert_eq!(overlapping(&ranges, "", ""), [1]);
+    ranges.withhold(&"d".into(), &"".into());
+    assert_eq!(overlapping(&ranges, "z", ""), [0]);
+}

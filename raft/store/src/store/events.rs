@@ -26,7 +26,7 @@ impl Store {
                 Ok(())
             }
             Event::RegionChanged => self.on_region_changed(env, region),
-            Event::Split { whole, right } => self.on_split(env, region, &whole, right),
+            Event::Split { whole, right } => self.on_split(env, region, &whole, *right),
             Event::Removed(at) => self.destroy(env, tick, region, Some(at)),
             Event::Compacted { seq, to } => {
                 self.waiting.push_back((seq, Wait::Truncate { region, to }));
@@ -116,7 +116,12 @@ impl Store {
         self.peers.get(&region).map_or(0, |peer| peer.last_applied().0)
     }
 
-    pub(super) fn on_durable<E: Env>(&mut self, env: &mut E, tick: u64, wait: Wait) -> Result<(), StoreError> {
+    pub(super) fn on_durable<E: Env>(
+        &mut self,
+        env: &mut E,
+        tick: u64,
+        wait: Wait,
+    ) -> Result<(), StoreError> {
         match wait {
             Wait::Truncate { region, to } => {
                 let mut done = Ok(());
@@ -213,8 +218,9 @@ pub(super) fn first_raft_state(
     if known.as_ref().is_some_and(|known| known.last_index > 0) {
         return Ok(Birth { batch: None, never_promised: false });
     }
-    let mut first = PeerStorage::initial(state.peer_id, region.clone()).raft_state().clone();
-    if let (Some(first), Some(known)) = (&mut first.hard_state, known.as_ref().and_then(|known| known.hard_state))
+    let mut first = *PeerStorage::initial(state.peer_id, region.clone()).raft_state();
+    if let (Some(first), Some(known)) =
+        (&mut first.hard_state, known.as_ref().and_then(|known| known.hard_state))
         && known.term >= first.term
     {
         (first.term, first.vote) = (known.term, known.vote);

@@ -65,7 +65,8 @@ impl Store {
             match message.payload {
                 Some(Payload::Raft(message)) => store.on_raft_message(env, tick, message),
                 Some(Payload::Chunk(chunk)) => {
-                    let (Some(key), Some(from), Some(to)) = (chunk.key, chunk.from_peer, chunk.to_peer) else {
+                    let (Some(key), Some(from), Some(to)) = (chunk.key, chunk.from_peer, chunk.to_peer)
+                    else {
                         return Ok(());
                     };
                     match store.check_chunk(key.region_id, to, chunk.message.as_ref()) {
@@ -98,12 +99,19 @@ impl Store {
         let peer = peer.ok_or(SnapshotVerdict::Refused)?;
         match message {
             _ if peer.is_restoring() => Ok(()),
-            Some(message) => self.check_snapshot(peer, message).map(drop).map_err(|_| SnapshotVerdict::Refused),
+            Some(message) => {
+                self.check_snapshot(peer, message).map(drop).map_err(|_| SnapshotVerdict::Refused)
+            }
             None => Ok(()),
         }
     }
 
-    fn on_raft_message(&mut self, env: &mut impl Env, tick: u64, message: RaftMessage) -> Result<(), StoreError> {
+    fn on_raft_message(
+        &mut self,
+        env: &mut impl Env,
+        tick: u64,
+        message: RaftMessage,
+    ) -> Result<(), StoreError> {
         let (Some(from), Some(to)) = (message.from_peer, message.to_peer) else { return Ok(()) };
         let region = message.region_id;
         // No region and no replica has the id 0.

@@ -127,7 +127,9 @@ fn is_done(engine: &impl Read, region: u64, record: &SnapshotRecord) -> Result<b
     let applied = read_message::<RaftApplyState>(engine, Db::Kv, &keys::apply_state(region), region)?;
     Ok(match state.state() {
         PeerState::Tombstone => state.peer_id >= record.peer_id,
-        PeerState::Normal => applied.is_some_and(|applied| applied.applied_index >= snapshot_id(record).index),
+        PeerState::Normal => {
+            applied.is_some_and(|applied| applied.applied_index >= snapshot_id(record).index)
+        }
         PeerState::Applying => false,
     })
 }
@@ -160,7 +162,8 @@ impl Recovery {
             let (Some(key), Some(data)) = (record.key, &record.data) else {
                 return Err(StoreError::corrupt(region, "a snapshot record without snapshot"));
             };
-            let body = load(env, &key, data).map_err(|error| StoreError::corrupt(region, error.to_string()))?;
+            let body =
+                load(env, &key, data).map_err(|error| StoreError::corrupt(region, error.to_string()))?;
             let seq = redo(env, &record, body, config.snapshot_batch_size)?;
             self.waiting.push((seq, Wait::Restored { region, key }));
             self.kept.push(key);

@@ -137,7 +137,12 @@ impl Store {
         self.ask(env, request::Payload::AskSplit(ask));
     }
 
-    fn on_split_ids<E: Env>(&mut self, env: &mut E, tick: u64, ids: AskSplitResponse) -> Result<(), StoreError> {
+    fn on_split_ids<E: Env>(
+        &mut self,
+        env: &mut E,
+        tick: u64,
+        ids: AskSplitResponse,
+    ) -> Result<(), StoreError> {
         let AskSplitResponse { new_region_id, new_peer_ids, region_id, region_epoch, split_key } = ids;
         let split = SplitRequest { split_key, new_region_id, new_peer_ids };
         self.with_peer(env, tick, region_id, |peer, _| {
@@ -170,7 +175,12 @@ impl Store {
     }
 
     /// The driver tells who is a member of a region by now.
-    fn on_region_told<E: Env>(&mut self, env: &mut E, tick: u64, told: GetRegionResponse) -> Result<(), StoreError> {
+    fn on_region_told<E: Env>(
+        &mut self,
+        env: &mut E,
+        tick: u64,
+        told: GetRegionResponse,
+    ) -> Result<(), StoreError> {
         let Some(region) = told.region else { return Ok(()) };
         let removed = |peer: &&Peer| is_removed(peer, &region);
         if self.peer(region.id).filter(removed).is_some() {

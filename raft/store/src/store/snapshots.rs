@@ -8,7 +8,7 @@ use raft_proto::raft_serverpb::{
 };
 
 use super::{Purpose, Store, Wait};
-use crate::admin::is_older;
+use crate::admin::{self, is_older};
 use crate::engine::{Db, Env, WriteBatch, WriteSeq};
 use crate::error::StoreError;
 use crate::keys;
@@ -63,7 +63,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Making { region, peer: maker, metadata } = making;
         let id = region.id;
-        let data = RaftSnapshotData { region: Some(region), file_size: body.len(), meta: Some(body.meta().clone()) };
+        let data =
+            RaftSnapshotData { region: Some(region), file_size: body.len(), meta: Some(body.meta().clone()) };
         self.made = Some(Made { region: id, index: metadata.index, body });
         self.with_peer(env, tick, id, |peer, _| {
             // A replica that was destroyed meanwhile and made anew did not wish for it.
@@ -96,7 +97,12 @@ impl Store {
     }
 
     /// A transfer came to its end.
-    pub(super) fn on_snapshot_sent<E: Env>(&mut self, env: &mut E, tick: u64, sent: Sent) -> Result<(), StoreError> {
+    pub(super) fn on_snapshot_sent<E: Env>(
+        &mut self,
+        env: &mut E,
+        tick: u64,
+        sent: Sent,
+    ) -> Result<(), StoreError> {
         self.with_peer(env, tick, sent.region, |peer, _| peer.on_snapshot_sent(sent.to_peer, sent.ok))?;
         Ok(())
     }
@@ -153,13 +159,20 @@ impl Store {
             Err(_) => return Ok(false),
             Ok(_) => {}
         }
-        let record =
-            SnapshotRecord { key: Some(key), metadata: Some(metadata), data: Some(data), peer_id: key.to_peer };
+        let record = SnapshotRecord {
+            key: Some(key),
+            metadata: Some(metadata),
+            data: Some(data),
+            peer_id: key.to_peer,
+        };
         self.with_peer(env, tick, region, |peer, _| {
             peer.offer_snapshot(record);
             peer.on_raft_message(from, message);
         })?;
-        let declined = self.peers.get_mut(&region).is_some_and(|peer| std::sync::Arc::make_mut(peer).has_declined_snapshot());
+        let declined = self
+            .peers
+            .get_mut(&region)
+            .is_some_and(|peer| std::sync::Arc::make_mut(peer).has_declined_snapshot());
         Ok(!declined)
     }
 
@@ -187,6 +200,15 @@ impl Store {
                 return Err("the snapshot is older than the replica");
             }
         }
+        let here = region
+            .peers
+            .iter()
+            .any(|member| member.id == peer.peer_id() && member.store_id == self.config.store_id);
+        let conf = metadata.conf_state.clone().unwrap_or_default();
+        let ordered = region.end_key.is_empty() || region.start_key < region.end_key;
+        if !here || !ordered || !admin::same_members(&admin::conf_state(region, conf.auto_leave), &conf) {
+            return Err("the snapshot contradicts itself");
+        }
         if self.ranges.overlapping(&region.start_key, &region.end_key).any(|other| other != region.id) {
             return Err("another replica has some of its keys");
         }
@@ -211,7 +233,9 @@ impl Store {
         tick: u64,
         region: u64,
     ) -> Result<(), StoreError> {
-        let Some(record) = self.peer(region).and_then(|peer| peer.restoring()).cloned() else { return Ok(()) };
+        let Some(record) = self.peer(region).and_then(|peer| peer.restoring()).cloned() else {
+            return Ok(());
+        };
         let SnapshotRecord { key: Some(key), data: Some(data), peer_id, .. } = record else { return Ok(()) };
         self.incoming.finish(env, tick, key, SnapshotVerdict::Accepted)?;
         let body = load(env, &key, &data).map_err(|error| StoreError::corrupt(region, error.to_string()))?;

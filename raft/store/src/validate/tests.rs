@@ -2,8 +2,8 @@
 
 use raft_proto::metapb::RegionEpoch;
 use raft_proto::raft_cmdpb::{
-    ChangePeerRequest, ChangePeerV2Request, CompactLogRequest, GetRequest, PutRequest, ScanRequest, SnapRequest, SplitRequest,
-    TransferLeaderRequest,
+    ChangePeerRequest, ChangePeerV2Request, CompactLogRequest, GetRequest, PutRequest, ScanRequest,
+    SnapRequest, SplitRequest, TransferLeaderRequest,
 };
 
 use super::*;

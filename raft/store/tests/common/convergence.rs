@@ -13,9 +13,15 @@ use super::regions::{all, holds};
 /// The user data of a region in a store's kv database: database keys and values.
 pub fn data(env: &MemEnv, region: &Region) -> BTreeMap<Vec<u8>, Bytes> {
     let in_range = |key: &[u8]| {
-        keys::decode_data(key).is_some_and(|(_, key)| holds(region, std::str::from_utf8(key).unwrap_or_default()))
+        keys::decode_data(key)
+            .is_some_and(|(_, key)| holds(region, std::str::from_utf8(key).unwrap_or_default()))
     };
-    env.kv.visible.iter().filter(|(key, _)| in_range(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    env.kv
+        .visible
+        .iter()
+        .filter(|(key, _)| in_range(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 impl Cluster {
@@ -51,7 +57,10 @@ impl Cluster {
         let mut next = Bytes::new();
         for (place, region) in regions.iter().enumerate() {
             if region.start_key != next || (place > 0 && next.is_empty()) {
-                return Some(format!("region {} begins at {:?}, not at {next:?}", region.id, region.start_key));
+                return Some(format!(
+                    "region {} begins at {:?}, not at {next:?}",
+                    region.id, region.start_key
+                ));
             }
             next.clone_from(&region.end_key);
         }
@@ -67,7 +76,9 @@ impl Cluster {
         let expected = self.peer(leader, id)?;
         let pairs = data(&self.nodes[&leader].env, region);
         let stale = self.peers().find(|(store, peer)| {
-            let same = |member: &raftstore::proto::metapb::Peer| (member.id, member.store_id) == (peer.peer_id(), *store);
+            let same = |member: &raftstore::proto::metapb::Peer| {
+                (member.id, member.store_id) == (peer.peer_id(), *store)
+            };
             peer.region().id == id && !region.peers.iter().any(same)
         });
         if let Some((store, peer)) = stale {
@@ -75,13 +86,19 @@ impl Cluster {
         }
         region.peers.iter().find_map(|member| {
             let store = member.store_id;
-            let Some(peer) = self.peer(store, id) else { return Some(format!("no region {id} on store {store}")) };
+            let Some(peer) = self.peer(store, id) else {
+                return Some(format!("no region {id} on store {store}"));
+            };
             let applied = |peer: &raftstore::Peer| peer.storage().applied_index();
             if peer.is_applying() || peer.incoming_region().is_some() || peer.region() != region {
                 return Some(format!("store {store} has {:?}, not {region:?}", peer.region()));
             }
             if applied(peer) != applied(expected) {
-                return Some(format!("store {store} applied {} of region {id}: {}", applied(peer), applied(expected)));
+                return Some(format!(
+                    "store {store} applied {} of region {id}: {}",
+                    applied(peer),
+                    applied(expected)
+                ));
             }
             let theirs = data(&self.nodes[&store].env, region);
             (theirs != pairs).then(|| format!("region {id} on store {store} has {theirs:?}, not {pairs:?}"))
@@ -92,7 +109,11 @@ impl Cluster {
     fn leftovers(&self) -> Option<String> {
         self.nodes.iter().find_map(|(id, node)| {
             let store = node.store();
-            let held: usize = store.peers().filter(|peer| peer.is_initialized()).map(|peer| data(&node.env, peer.region()).len()).sum();
+            let held: usize = store
+                .peers()
+                .filter(|peer| peer.is_initialized())
+                .map(|peer| data(&node.env, peer.region()).len())
+                .sum();
             let there = node.env.kv.visible.keys().filter(|key| keys::decode_data(key).is_some()).count();
             if held != there {
                 return Some(format!("store {id} holds {held} of {there} pairs"));
@@ -102,7 +123,9 @@ impl Cluster {
             }
             let local = node.env.raft.visible.keys().chain(node.env.kv.visible.keys());
             local.filter_map(|key| keys::decode(key)).find_map(|key| match key {
-                Key::Birth { .. } | Key::SnapshotRecord { .. } | Key::PrepareBootstrap => Some(format!("store {id} keeps {key:?}")),
+                Key::Birth { .. } | Key::SnapshotRecord { .. } | Key::PrepareBootstrap => {
+                    Some(format!("store {id} keeps {key:?}"))
+                }
                 Key::RaftLog { region, index } => {
                     let truncated = store.peer(region).map(|peer| peer.storage().truncated().index);
                     let needless = truncated.is_none_or(|truncated| index <= truncated);

@@ -6,8 +6,8 @@ use raftstore::proto::raft_cmdpb::RaftCmdResponse;
 use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
 use raftstore::proto::schedulerpb;
 use raftstore::{
-    Background, Db, Engine, EngineError, PlacementClient, Read, Replies, RequestId, Task, TaskId, TaskOutput, Transport,
-    WriteBatch, WriteSeq,
+    Background, Db, Engine, EngineError, PlacementClient, Read, Replies, RequestId, Task, TaskId, TaskOutput,
+    Transport, WriteBatch, WriteSeq,
 };
 
 type Pairs = BTreeMap<Vec<u8>, bytes::Bytes>;

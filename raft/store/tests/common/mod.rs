@@ -141,7 +141,8 @@ impl Cluster {
         let region = self.region();
         self.boots += 1;
         // Every life has a seed of its own, for the ids of reads.
-        let config = Config { store_id: id, seed: self.config.seed + 1_000 * self.boots, ..self.config.clone() };
+        let config =
+            Config { store_id: id, seed: self.config.seed + 1_000 * self.boots, ..self.config.clone() };
         let node = self.nodes.get_mut(&id).unwrap();
         Store::bootstrap(&mut node.env, &config, &region).unwrap();
         node.store = Some(Store::open(&mut node.env, config, self.now).unwrap());
@@ -207,8 +208,11 @@ impl Cluster {
     /// Delivers the messages that one store has sent.
     pub fn deliver_from(&mut self, id: u64) -> bool {
         let env = &mut self.nodes.get_mut(&id).unwrap().env;
-        let mut sent: Vec<(u64, StoreMessage)> =
-            env.sent.drain(..).map(|message| (message.to_peer.unwrap().store_id, envelope(message))).collect();
+        let mut sent: Vec<(u64, StoreMessage)> = env
+            .sent
+            .drain(..)
+            .map(|message| (message.to_peer.unwrap().store_id, envelope(message)))
+            .collect();
         sent.extend(env.transfers.drain(..));
         let any = !sent.is_empty();
         for (to, message) in sent {
@@ -347,7 +351,11 @@ pub fn delete_cf(cf: &str, key: &str) -> Command {
 }
 
 pub fn append(key: &str, suffix: &str) -> Command {
-    Command::Append(AppendRequest { cf: String::new(), key: key.to_owned().into(), suffix: suffix.to_owned().into() })
+    Command::Append(AppendRequest {
+        cf: String::new(),
+        key: key.to_owned().into(),
+        suffix: suffix.to_owned().into(),
+    })
 }
 
 pub fn scan(start: &'static str, end: &'static str, limit: u32) -> Command {

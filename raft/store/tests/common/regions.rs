@@ -55,9 +55,16 @@ impl Cluster {
 
     /// All replicas of running stores.
     pub fn peers(&self) -> impl Iterator<Item = (u64, &raftstore::Peer)> {
-        let peers = |store: &'_ raftstore::Store| -> Vec<_> { store.peers().map(|peer| peer.region().id).collect() };
+        let peers =
+            |store: &'_ raftstore::Store| -> Vec<_> { store.peers().map(|peer| peer.region().id).collect() };
         let of_node = move |(id, node): (&u64, &super::Node)| {
-            node.store.as_ref().map(peers).unwrap_or_default().into_iter().map(|region| (*id, region)).collect::<Vec<_>>()
+            node.store
+                .as_ref()
+                .map(peers)
+                .unwrap_or_default()
+                .into_iter()
+                .map(|region| (*id, region))
+                .collect::<Vec<_>>()
         };
         let all: Vec<(u64, u64)> = self.nodes.iter().flat_map(of_node).collect();
         all.into_iter().filter_map(|(id, region)| Some((id, self.peer(id, region)?)))
@@ -136,12 +143,12 @@ impl Cluster {
         let any = !asked.is_empty();
         for request in asked {
             let answer = match request.payload {
-                Some(request::Payload::GetRegionById(get)) => {
-                    self.newest(get.region_id).map(|region| {
-                        response::Payload::GetRegion(GetRegionResponse { region: Some(region), leader: None })
-                    })
+                Some(request::Payload::GetRegionById(get)) => self.newest(get.region_id).map(|region| {
+                    response::Payload::GetRegion(GetRegionResponse { region: Some(region), leader: None })
+                }),
+                Some(request::Payload::AskSplit(ask)) => {
+                    Some(response::Payload::AskSplit(self.split_ids(ask)))
                 }
-                Some(request::Payload::AskSplit(ask)) => Some(response::Payload::AskSplit(self.split_ids(ask))),
                 _ => None,
             };
             let answer = Response { payload: answer };

@@ -98,8 +98,8 @@ impl<S: System> Run<S> {
         }
         if self.event_by(deadline)? {
             let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
-            let message = self.unmet(condition);
-            return Err(self.finding(Check::Wait, message));
+            let condition = condition.clone();
+            return Err(self.unmet(&condition));
         }
         Ok(())
     }

@@ -29,12 +29,14 @@ impl<S: System> Run<S> {
     /// it found one the last time.
     pub(super) fn replicas_differ(&mut self) -> Option<String> {
         let known = self.obstacle.and_then(|region| Some((region, self.applied_differs(region)?)));
+        if let Some((region, words)) = known {
+            return Some(self.about(region, words));
+        }
         let regions = self.regions();
         if regions.is_empty() {
             return Some("no store runs".to_owned());
         }
-        let applied = known
-            .or_else(|| regions.iter().find_map(|region| Some((*region, self.applied_differs(*region)?))));
+        let applied = regions.iter().find_map(|region| Some((*region, self.applied_differs(*region)?)));
         self.obstacle = applied.as_ref().map(|(region, _)| *region);
         if let Some((region, words)) = applied {
             return Some(self.about(region, words));

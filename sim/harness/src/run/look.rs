@@ -62,21 +62,36 @@ impl<S: System> Run<S> {
         })
     }
 
-    /// How many of the records that a condition counts are there before the wait for it begins.
-    pub(super) fn written_so_far(&mut self, condition: &Condition) -> Result<u64, Finding> {
-        let Condition::Wrote { of, on, what, .. } = condition else { return Ok(0) };
+    /// A condition as a wait for it begins, and how many of the records that it counts are there already. They are counted
+    /// of one store: the one that the step means now, whoever leads later.
+    pub(super) fn begin_wait(&mut self, condition: &Condition) -> Result<(Condition, u64), Finding> {
+        let mut condition = condition.clone();
+        let Condition::Wrote { of, on, what, .. } = &mut condition else { return Ok((condition, 0)) };
         let region = of.as_deref().map(|key| self.region(Some(key)));
         let store = self.store(region.unwrap_or(FIRST_REGION), on)?;
-        Ok(self.world.observer().records(node_of(store), *what, region))
+        *on = Target::Store(store);
+        let base = self.world.observer().records(node_of(store), *what, region);
+        Ok((condition, base))
     }
 
-    /// Why a condition was not met, in the words of what is there instead.
-    pub(super) fn unmet(&self, condition: &Condition) -> String {
+    /// That a condition was not met, in the words of what is there instead.
+    pub(super) fn unmet(&mut self, condition: &Condition) -> Finding {
+        let differs = match condition {
+            Condition::Members(wanted) => self.members_differ(wanted),
+            Condition::Region(wanted) => self.region_differs(wanted),
+            Condition::Replica { of, on, present } => self.replica_differs(of.as_deref(), on, *present),
+            Condition::ReplicasEqual => Ok(self.replicas_differ()),
+            Condition::Regions { .. } => Ok(Some(leaders(self.led_regions()))),
+            _ => Ok(None),
+        };
+        // A target that does not exist is no answer to what a store has instead.
+        let differs = differs.ok().flatten().map_or_else(String::new, |words| format!("; {words}"));
         let region = self.region(of(condition));
         let now = self.states(region).map(|(store, state)| describe(store, &state)).collect::<Vec<_>>();
         let now = self.about(region, now.join("; "));
         let action = Action::Wait { condition: condition.clone(), within: DEFAULT_WITHIN };
-        format!("{} did not come to hold in time; now {now}", Step::now(action))
+        let message = format!("{} did not come to hold in time{differs}; now {now}", Step::now(action));
+        self.finding_of(of(condition), Check::Wait, message)
     }
 
     /// Asserts.
@@ -125,8 +140,7 @@ impl<S: System> Run<S> {
             Expectation::Members(wanted) => self.members_differ(wanted)?,
             Expectation::Regions { compares } => {
                 let led = self.led_regions();
-                let words = if led == 1 { "region has" } else { "regions have" };
-                (!compares.holds(led)).then(|| format!("{led} {words} a leader"))
+                (!compares.holds(led)).then(|| leaders(led))
             }
             Expectation::Region(wanted) => self.region_differs(wanted)?,
             Expectation::Replica { of, on, present } => self.replica_differs(of.as_deref(), on, *present)?,
@@ -134,7 +148,7 @@ impl<S: System> Run<S> {
             Expectation::Violation { .. } => None,
         };
         match wrong {
-            Some(message) => Err(self.finding(Check::Expectation, message)),
+            Some(message) => Err(self.finding_of(of_expected(expectation), Check::Expectation, message)),
             None => Ok(()),
         }
     }
@@ -316,6 +330,30 @@ fn of(condition: &Condition) -> Option<&str> {
         | Condition::Acted { .. }
         | Condition::Regions { .. } => None,
     }
+}
+
+/// The key whose region an expectation is about.
+fn of_expected(expectation: &Expectation) -> Option<&str> {
+    match expectation {
+        Expectation::Leader(Leader { of, .. })
+        | Expectation::Members(Members { of, .. })
+        | Expectation::Region(Region { of, .. })
+        | Expectation::NoLeader { of }
+        | Expectation::Gauge { of, .. }
+        | Expectation::Role { of, .. }
+        | Expectation::Replica { of, .. } => of.as_deref(),
+        Expectation::Value { key, .. } => Some(key),
+        Expectation::ReplicasEqual
+        | Expectation::Acked { .. }
+        | Expectation::Unacked { .. }
+        | Expectation::Regions { .. }
+        | Expectation::Violation { .. } => None,
+    }
+}
+
+/// How many regions have a leader, in words.
+fn leaders(regions: u64) -> String {
+    format!("{regions} {} a leader", if regions == 1 { "region has" } else { "regions have" })
 }
 
 impl Compares {

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::Run;
+use crate::report::Finding;
+use crate::scenario::ast::Check;
 use crate::system::{FIRST_REGION, ReplicaView, System};
 
 /// A region that does not exist: of a key that no running store knows a region for. Looking for its leader or members
@@ -58,7 +60,7 @@ impl<S: System> Run<S> {
             return Some(format!("no region holds the keys before {}", key(first.range.start)));
         }
         let joints = ranges.windows(2).find_map(|pair| match pair {
-            [left, right] if left.range.end != right.range.start => {
+            [left, right] if left.range.end.is_empty() || left.range.end != right.range.start => {
                 let (left, right) = (left.region, right.region);
                 Some((left, right, pair[0].range.end, pair[1].range.start))
             }
@@ -74,9 +76,22 @@ impl<S: System> Run<S> {
         (!open).then(|| format!("no region holds the keys from {} on", key(last.range.end)))
     }
 
+    /// A finding about the region of a key, so that this one is shown with it. Says nothing where there is but one.
+    pub(super) fn finding_of(&self, of: Option<&str>, check: Check, message: String) -> Finding {
+        let region = of.and_then(|key| self.region_of(key.as_bytes())).filter(|_| self.has_several_regions());
+        Finding { region, ..self.finding(check, message) }
+    }
+
     /// Words about a region; which one, only where there are several.
     pub(super) fn about(&self, region: u64, words: String) -> String {
-        if self.regions().len() > 1 { format!("region {region}: {words}") } else { words }
+        if self.has_several_regions() { format!("region {region}: {words}") } else { words }
+    }
+
+    /// Whether there is more than one region, in no more time where there are a thousand.
+    pub(super) fn has_several_regions(&self) -> bool {
+        let mut regions = self.systems().flat_map(|(_, system)| system.replicas()).map(|view| view.region);
+        let first = regions.next();
+        regions.any(|region| Some(region) != first)
     }
 }
 

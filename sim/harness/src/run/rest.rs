@@ -17,7 +17,7 @@ impl<S: System> Run<S> {
         let known = self.obstacle.and_then(|region| Some((region, self.region_unhealed(region)?)));
         if let Some((region, why)) = known.or_else(|| self.first_unhealed()) {
             self.obstacle = Some(region);
-            let several = self.regions().len() > 1;
+            let several = self.has_several_regions();
             return Some((several.then_some(region), self.about(region, why)));
         }
         self.obstacle = None;

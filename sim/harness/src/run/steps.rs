@@ -31,7 +31,7 @@ impl<S: System> Run<S> {
             Action::Wait { condition, within } => {
                 self.looked = None;
                 self.obstacle = None;
-                let (base, condition) = (self.written_so_far(condition)?, condition.clone());
+                let (condition, base) = self.begin_wait(condition)?;
                 self.phase = Phase::Waiting { condition, deadline: self.world.now() + *within, base };
                 return Ok(());
             }

@@ -147,8 +147,8 @@
 //!
 //! A `change` is asked for again and again until it is accepted, `within` 30s by default; with `refused = true` it is
 //! asked for once and must be refused. The step ends when the change is proposed; `wait = "members"` sees it applied. With
-//! a placement driver it is an order to that, and the step ends at once. A `split` insists likewise, until its effect is
-//! there. Replicas and regions that are new get ids of their own.
+//! a placement driver it is an order to that, and the step ends at once; that refuses only what can never be done. A `split`
+//! insists likewise, until its effect is there. Replicas and regions that are new get ids of their own.
 //! Its `transition` is `"auto"` (joint where more than one store changes), `"implicit"` (joint, and left by the leader)
 //! or `"explicit"` (joint until `change = "leave"`).
 //!

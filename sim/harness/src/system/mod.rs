@@ -3,7 +3,7 @@
 //!
 //! A [`System`] is the software of one store. The harness puts one on each simulated machine, crashes it, partitions it,
 //! sends it clients, and judges it by what it writes and sends; it knows nothing else of it. Two systems are here:
-//! [`raftstore`], a store of many Raft groups over two databases, and [`bare`], one group without a store around it.
+//! [`raftstore`], a store of many Raft groups over three databases, and [`bare`], one group without a store around it.
 //! Others plug in the same way: a Raft of your own, or a crate that others wrote. `tests/seam.rs` has a small one.
 //!
 //! # What a system owes
@@ -167,6 +167,11 @@ pub trait System: Clone + fmt::Debug {
     /// All that clients wrote as this store has applied it, in an order that depends on nothing else: of every replica that
     /// is initialised and applies no snapshot. Two stores that have applied the same must give the same.
     fn data<'a>(&'a self, disk: &'a Disk) -> impl Iterator<Item = (&'a [u8], &'a Bytes)>;
+
+    /// Something on the disk that a store at rest has no use for, and should have cleaned up.
+    fn leftovers(&self, _disk: &Disk) -> Option<String> {
+        None
+    }
 
     /// What is in memory, the replica and the disk agree about a region that the last event touched.
     ///

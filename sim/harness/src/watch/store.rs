@@ -3,6 +3,7 @@
 //! Facts go from causes to effects: what became durable, what was written, what each replica made of it, and last what the
 //! store's replicas are together. An event costs time for the replicas that it touched, whatever others there are.
 
+use raft_proto::eraftpb::MessageType;
 use raftsim_kernel::{DbId, Happened, NodeId, Time, WriteSeq};
 use smallvec::SmallVec;
 
@@ -232,7 +233,9 @@ impl Watch {
         effects: &Effects<'_, S::Message>,
     ) {
         let Happened { time, node, .. } = *what;
-        let Some(replica) = self.checks.store(time, node).vanished(region) else { return };
+        let Some(replica) = self.checks.store(time, node).vanished(region) else {
+            return self.promised_by_nobody(time, node, region, effects.messages(region));
+        };
         let mut facts = self.checks.at(Site { time, node, region, replica });
         let messages = effects.messages(region);
         tell_messages(&mut facts, replica, messages);
@@ -243,6 +246,26 @@ impl Watch {
         self.changes += 1;
         if let Some(record) = &mut self.record {
             record.destroyed(time, node, region);
+        }
+    }
+
+    /// A store speaks for a replica that it has no more: it may refuse what it is asked for, and tell of the end. A promise
+    /// must be one that the replica had made durable.
+    pub(super) fn promised_by_nobody<M: PeerMessage>(
+        &mut self,
+        time: Time,
+        node: NodeId,
+        region: u64,
+        messages: &[&M],
+    ) {
+        use MessageType::{MsgAppendResponse, MsgRequestPreVoteResponse, MsgRequestVoteResponse};
+        for message in messages.iter().filter_map(|message| message.raft()) {
+            let kind = message.msg_type();
+            let answers =
+                matches!(kind, MsgAppendResponse | MsgRequestPreVoteResponse | MsgRequestVoteResponse);
+            if answers && !message.reject {
+                self.checks.at(Site { time, node, region, replica: message.from }).sent(&message);
+            }
         }
     }
 

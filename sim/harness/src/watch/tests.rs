@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message as _;
-use raft_proto::eraftpb::{Entry, Message};
+use raft_proto::eraftpb::{Entry, Message, MessageType};
 use raft_proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
 use raftsim_kernel::{Change, Key, Loss, Losses, Outgoing, World};
 use raftstore::keys;
@@ -15,6 +15,7 @@ use crate::message::Wire;
 use crate::node::node_of;
 use crate::report::Verdict;
 use crate::run::{Options, Run};
+use crate::scenario::ast::Check;
 use crate::scenario::parse;
 use crate::system::raftstore::Raftstore;
 use crate::system::{FIRST_REGION, PeerMessage};
@@ -68,6 +69,28 @@ fn effects_of_many_regions_keep_their_order_in_each() {
     assert_eq!(effects_of(&mut effects, 9), (vec![(1, 6), (3, 7)], vec![]));
     assert_eq!(effects_of(&mut effects, 2), (vec![], vec![4]));
     assert!(effects.rest().is_empty());
+}
+
+// Replicas that are gone.
+
+/// What the checks say of an answer that a store without a replica sends for replica 103.
+fn answer_of_nobody(kind: MessageType, reject: bool) -> Option<Check> {
+    let message =
+        Message { msg_type: kind as i32, from: 103, to: 101, term: 7, reject, ..Message::default() };
+    let message = RaftMessage { region_id: 7, message: Some(message), ..RaftMessage::default() };
+    let message = StoreMessage { payload: Some(Payload::Raft(message)) };
+    let mut watch = Watch::new(3, 1, Checks::default(), None);
+    watch.promised_by_nobody(Time::ZERO, NodeId(2), 7, &[&message]);
+    watch.violation().map(|violation| violation.check)
+}
+
+#[test]
+fn a_replica_that_is_gone_promises_nothing() {
+    use MessageType::{MsgAppendResponse, MsgHeartbeatResponse, MsgRequestVoteResponse};
+    assert_eq!(answer_of_nobody(MsgRequestVoteResponse, false), Some(Check::SendImpliesDurable));
+    assert_eq!(answer_of_nobody(MsgAppendResponse, false), Some(Check::SendImpliesDurable));
+    assert_eq!(answer_of_nobody(MsgRequestVoteResponse, true), None);
+    assert_eq!(answer_of_nobody(MsgHeartbeatResponse, false), None);
 }
 
 // Whole runs.

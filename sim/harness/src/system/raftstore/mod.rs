@@ -4,10 +4,11 @@
 //! - `setup`: the store's settings, and the region that a cluster begins with.
 //! - `operator`: what operators command, in the store's words.
 //! - `messages`: what stores send each other, for filters, checks and people.
-//! - `decode`: what stands in the databases, for checks.
+//! - `decode`: what stands in the databases, for checks; `leftovers`: what should not.
 //! - `session`: the client's side of the protocol; `placement`: the placement driver.
 
 mod decode;
+mod leftovers;
 mod messages;
 mod operator;
 mod outside;
@@ -224,6 +225,10 @@ impl System for Raftstore {
         });
         let pairs = families.flat_map(|(start, end)| disk.range(KV_DB, &start, Some(&end)));
         pairs.map(|(key, value)| (key.as_bytes(), value))
+    }
+
+    fn leftovers(&self, disk: &Disk) -> Option<String> {
+        self.serving().and_then(|store| leftovers::leftovers(store, disk))
     }
 
     fn audit(&self, disk: &Disk, region: u64) -> Result<(), String> {

@@ -1,0 +1,348 @@
+//! How one region becomes two.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
+
+mod common;
+
+use common::regions::remove;
+use common::{Cluster, REGION, config, get, put, scan};
+use raftstore::keys::{self, Key};
+use raftstore::proto::eraftpb::ConfChangeTransition;
+use raftstore::proto::errorpb::error::Reason;
+use raftstore::proto::metapb::RegionEpoch;
+use raftstore::proto::raft_cmdpb::{
+    GetResponse, RaftCmdRequest, Request, ScanPair, ScanResponse, SplitRequest, response::Result as Answer,
+};
+use raftstore::proto::raft_serverpb::{StoreMessage, store_message::Payload};
+use raftstore::validate::RequestError;
+use raftstore::{Config, Db};
+
+fn settings() -> Config {
+    Config { snapshot_timeout_ticks: 20, leader_missing_ticks: 30, ..config(0) }
+}
+
+fn with_data(spares: u64) -> Cluster {
+    let mut cluster = Cluster::led_with_spares(3, spares, settings());
+    cluster.execute(1, vec![put("a", "left"), put("z", "right")]);
+    cluster.run(2_000);
+    cluster
+}
+
+fn has(cluster: &Cluster, id: u64, wanted: Key) -> bool {
+    let env = &cluster.nodes[&id].env;
+    env.raft.visible.keys().chain(env.kv.visible.keys()).any(|key| keys::decode(key) == Some(wanted))
+}
+
+fn value(value: &'static str) -> Answer {
+    Answer::Get(GetResponse { value: Some(value.into()) })
+}
+
+#[test]
+fn both_halves_start_with_what_the_whole_had() {
+    let mut cluster = with_data(0);
+    let right = cluster.split("m");
+    let epoch = Some(RegionEpoch { conf_ver: 1, version: 2 });
+    for id in 1..=3 {
+        let [left, right] = [REGION, right].map(|region| cluster.peer(id, region).unwrap().region().clone());
+        assert_eq!((&*left.start_key, &*left.end_key, left.region_epoch), (&b""[..], &b"m"[..], epoch));
+        assert_eq!((&*right.start_key, &*right.end_key, right.region_epoch), (&b"m"[..], &b""[..], epoch));
+        let stores = |region: &raftstore::proto::metapb::Region| -> Vec<u64> {
+            region.peers.iter().map(|peer| peer.store_id).collect()
+        };
+        assert_eq!(stores(&left), stores(&right));
+        let raft = cluster.peer(id, right.id).unwrap().raft();
+        assert_eq!((raft.truncated().index, raft.truncated().term), (5, 5));
+    }
+    // Who led the whole leads both, without waiting for a timeout.
+    assert_eq!((cluster.leader_of(REGION), cluster.leader_of(right)), (Some(1), Some(1)));
+    assert_eq!(cluster.execute_at("z", vec![get("z")]), [value("right")]);
+    assert_eq!(cluster.execute_at("a", vec![get("a")]), [value("left")]);
+    // A scan ends where its region does.
+    cluster.execute_at("z", vec![put("y", "new")]);
+    let pairs = vec![ScanPair { key: "a".into(), value: "left".into() }];
+    assert_eq!(cluster.execute_at("a", vec![scan("", "", 0)]), [Answer::Scan(ScanResponse { pairs })]);
+    cluster.converge(10);
+}
+
+#[test]
+fn requests_that_know_the_whole_learn_of_the_halves() {
+    let mut cluster = with_data(0);
+    let old = cluster.header(1);
+    let right = cluster.split("m");
+    let requests = vec![Request { command: Some(get("z")) }];
+    let request = cluster.raw_request(1, RaftCmdRequest { header: Some(old), requests, admin_request: None });
+    let Reason::EpochNotMatch(mismatch) = cluster.refusal(request) else {
+        panic!("{:?}", cluster.refusal(request))
+    };
+    let regions: Vec<u64> = mismatch.current_regions.iter().map(|region| region.id).collect();
+    assert_eq!(regions, [REGION, right], "the region that was named, and the one with the key");
+    // With the right epoch, the key is not there.
+    let request = cluster.request(1, vec![get("z")]);
+    let Reason::KeyNotInRegion(outside) = cluster.refusal(request) else { panic!() };
+    assert_eq!((outside.region_id, &*outside.end_key), (REGION, &b"m"[..]));
+    // Who knows nothing is shown the way.
+    let requests = vec![Request { command: Some(get("z")) }];
+    let request = cluster.raw_request(2, RaftCmdRequest { header: None, requests, admin_request: None });
+    let Reason::EpochNotMatch(shown) = cluster.refusal(request) else { panic!() };
+    assert_eq!(shown.current_regions, [cluster.peer(2, right).unwrap().region().clone()]);
+}
+
+#[test]
+fn what_was_proposed_behind_a_split_is_refused_when_it_is_applied() {
+    let mut cluster = with_data(0);
+    cluster.ask_split(1, REGION, "m").unwrap();
+    let behind = [put("a", "too late"), put("z", "too late")].map(|put| cluster.request(1, vec![put]));
+    let again = cluster.ask_split(1, REGION, "t");
+    cluster.settle();
+    for request in behind {
+        assert!(matches!(cluster.refusal(request), Reason::EpochNotMatch(_)));
+    }
+    assert_eq!(
+        (cluster.value(2, "a").as_deref(), cluster.value(2, "z").as_deref()),
+        (Some("left"), Some("right"))
+    );
+    // Nor was the region split a second time.
+    assert!(again.is_ok());
+    assert_eq!(cluster.nodes[&1].store().peers().count(), 2);
+}
+
+#[test]
+fn a_split_behind_a_change_of_members_is_refused() {
+    let mut cluster = with_data(0);
+    let peer = cluster.member(REGION, 3);
+    cluster.ask_change(1, REGION, vec![remove(peer)], ConfChangeTransition::Auto).unwrap();
+    let split = cluster.ask_split(1, REGION, "m");
+    assert!(split.is_ok());
+    cluster.converge(20);
+    assert_eq!(cluster.nodes[&1].store().peers().count(), 1);
+}
+
+#[test]
+fn splits_without_sense_are_refused() {
+    let mut cluster = with_data(0);
+    cluster.split("m");
+    let mut ask = |split: SplitRequest| {
+        let mut answer = Ok(());
+        cluster.with(1, |store, env, now| answer = store.split(env, now, REGION, &split));
+        answer.unwrap_err()
+    };
+    let split = SplitRequest { split_key: "c".into(), new_region_id: 50, new_peer_ids: vec![51, 52, 53] };
+    let outside = ask(SplitRequest { split_key: "m".into(), ..split.clone() });
+    assert!(matches!(outside, RequestError::KeyNotInRegion(_)));
+    for nonsense in [
+        SplitRequest { split_key: "".into(), ..split.clone() },
+        SplitRequest { new_region_id: REGION, ..split.clone() },
+        SplitRequest { new_region_id: 0, ..split.clone() },
+        SplitRequest { new_peer_ids: vec![51, 52], ..split.clone() },
+        SplitRequest { new_peer_ids: vec![51, 0, 53], ..split.clone() },
+        SplitRequest { new_peer_ids: vec![51, 52, 51], ..split },
+    ] {
+        assert!(matches!(ask(nonsense.clone()), RequestError::BadSplit { .. }), "{nonsense:?}");
+    }
+}
+
+#[test]
+fn a_new_replica_promises_nothing_before_the_split_is_durable() {
+    let mut cluster = with_data(0);
+    cluster.stalled_dbs.insert((2, Db::Kv));
+    let right = cluster.split("m");
+    cluster.run(500);
+    assert!(cluster.peer(1, right).is_some() && cluster.peer(2, right).is_none());
+    assert!(!has(&cluster, 2, Key::RaftState { region: right }));
+    // Its keys are claimed all the same, and nobody serves them.
+    assert_eq!(cluster.nodes[&2].store().region_of_key(b"z"), None);
+    // The word of a candidate waits for it.
+    let mut crashed = cluster.clone();
+    cluster.stalled_dbs.clear();
+    cluster.settle();
+    assert!(cluster.peer(2, right).is_some());
+    crashed.crash(2, 0, 0);
+    crashed.boot(2);
+    assert_eq!(crashed.peer(2, REGION).unwrap().region().end_key, "");
+    crashed.stalled_dbs.clear();
+    cluster.converge(20);
+    crashed.converge(20);
+}
+
+fn of_first_region_to_3(_: u64, to: u64, message: &StoreMessage) -> bool {
+    to == 3 && matches!(&message.payload, Some(Payload::Raft(message)) if message.region_id == REGION)
+}
+
+#[test]
+fn a_candidate_that_is_ahead_of_the_split_is_answered_when_it_comes() {
+    let mut cluster = with_data(0);
+    // The split is committed by 1 and 2; of the new region, 3 hears before it hears of that.
+    cluster.lost = of_first_region_to_3;
+    cluster.stalled_dbs.insert((2, Db::Kv));
+    let right = cluster.split("m");
+    cluster.run(200);
+    // The candidate has its own vote, and needs one of the two.
+    assert!(cluster.peer(1, right).is_some() && cluster.leader_of(right).is_none());
+    assert!(cluster.peer(3, right).is_none());
+    assert_eq!(cluster.peer(3, REGION).unwrap().region().end_key, "");
+    cluster.lost = |_, _, _| false;
+    // Another candidacy would need a timeout, which is longer than that.
+    cluster.run(300);
+    assert_eq!(cluster.leader_of(right), Some(1));
+    cluster.stalled_dbs.clear();
+    cluster.converge(20);
+}
+
+/// The births that a crash may cut: the store, and the cluster at every step of a split on it.
+fn steps_of_a_split(id: u64, mut visit: impl FnMut(&Cluster)) {
+    let mut cluster = with_data(0);
+    cluster.ask_split(1, REGION, "m").unwrap();
+    let others: Vec<u64> = (1..=3).filter(|other| *other != id).collect();
+    for _ in 0..60 {
+        let done = (1..=3).any(|from| cluster.deliver_from(from))
+            || others
+                .iter()
+                .any(|other| [Db::Raft, Db::Kv].into_iter().any(|db| cluster.finish_sync(*other, db)))
+            || cluster.finish_sync(id, Db::Raft)
+            || cluster.finish_sync(id, Db::Kv);
+        if !done {
+            break;
+        }
+        visit(&cluster);
+    }
+    assert!(cluster.peer(id, cluster.region_of("z")).is_some_and(|peer| peer.region().id != REGION));
+}
+
+#[test]
+fn a_crash_at_any_moment_of_a_split_is_made_good() {
+    for id in [1, 3] {
+        let (mut crashes, mut births) = (0, 0);
+        steps_of_a_split(id, |cluster| {
+            let env = &cluster.nodes[&id].env;
+            births += usize::from(
+                env.kv.visible.keys().any(|key| matches!(keys::decode(key), Some(Key::Birth { .. }))),
+            );
+            for raft in 0..=env.raft.unsynced() {
+                for kv in 0..=env.kv.unsynced() {
+                    let mut crashed = cluster.clone();
+                    crashed.crash(id, raft, kv);
+                    crashed.boot(id);
+                    crashed.converge(40);
+                    // The split may be lost with its entry, if it was not committed yet. No data is.
+                    for (key, value) in [("a", "left"), ("z", "right")] {
+                        assert_eq!(crashed.value(id, key).as_deref(), Some(value));
+                    }
+                    crashes += 1;
+                }
+            }
+        });
+        assert!(crashes > 20 && births > 1, "{crashes} crashes, {births} births");
+    }
+}
+
+#[test]
+fn a_birth_mark_stands_for_a_raft_state_that_may_be_missing() {
+    let mut cluster = with_data(0);
+    cluster.stalled_dbs.insert((3, Db::Raft));
+    cluster.stalled_dbs.insert((3, Db::Kv));
+    let right = cluster.split("m");
+    cluster.finish_sync(3, Db::Raft);
+    cluster.settle();
+    cluster.finish_sync(3, Db::Kv);
+    assert!(
+        has(&cluster, 3, Key::Birth { region: right }) && has(&cluster, 3, Key::RaftState { region: right })
+    );
+    cluster.crash(3, 0, 0);
+    assert!(
+        has(&cluster, 3, Key::Birth { region: right }) && !has(&cluster, 3, Key::RaftState { region: right })
+    );
+    cluster.boot(3);
+    assert!(cluster.peer(3, right).is_some());
+    cluster.stalled_dbs.clear();
+    cluster.converge(20);
+    assert!(!has(&cluster, 3, Key::Birth { region: right }));
+}
+
+fn chunks_to_4(_: u64, to: u64, message: &StoreMessage) -> bool {
+    to == 4 && matches!(message.payload, Some(Payload::Chunk(_)))
+}
+
+/// Store 4 has a snapshot of the whole, from before the split, that is not durable there yet; and a replica of the right
+/// half, made by a message. Until the snapshot is taken up, nothing here says that the two concern the same keys.
+fn new_half_before_the_whole() -> (Cluster, u64) {
+    let mut cluster = with_data(1);
+    cluster.stalled_dbs.insert((4, Db::Snapshots));
+    cluster.add_peer(REGION, 4);
+    cluster.run(1_000);
+    assert!(!cluster.nodes[&4].env.snapshots.visible.is_empty());
+    cluster.lost = chunks_to_4;
+    let right = cluster.split("m");
+    cluster.run(1_000);
+    assert!(cluster.peer(4, right).is_some_and(|peer| !peer.is_initialized()));
+    (cluster, right)
+}
+
+#[test]
+fn a_replica_that_a_message_made_is_the_one_that_the_split_brings() {
+    let (mut cluster, right) = new_half_before_the_whole();
+    let term = cluster.peer(4, right).unwrap().raft().term();
+    assert!(term > 5, "it knows the new region's leader");
+    cluster.stalled_dbs.clear();
+    cluster.run(2_000);
+    let peer = cluster.peer(4, right).unwrap();
+    // What it promised before, it knows after.
+    assert!(peer.is_initialized() && peer.raft().term() >= term);
+    assert_eq!(peer.snapshots(), 0);
+    cluster.lost = |_, _, _| false;
+    cluster.converge(20);
+}
+
+#[test]
+fn a_split_does_not_bring_back_what_was_removed() {
+    let (mut cluster, right) = new_half_before_the_whole();
+    cluster.remove_peer(right, 4);
+    cluster.run(6_000);
+    assert!(cluster.peer(4, right).is_none());
+    assert!(has(&cluster, 4, Key::RegionState { region: right }), "its tombstone");
+    cluster.stalled_dbs.clear();
+    cluster.run(2_000);
+    assert!(cluster.peer(4, REGION).unwrap().is_initialized() && cluster.peer(4, right).is_none());
+    assert_eq!((cluster.value(4, "a").as_deref(), cluster.value(4, "z")), (Some("left"), None));
+    cluster.lost = |_, _, _| false;
+    cluster.converge(20);
+}
+
+#[test]
+fn a_split_makes_way_for_a_newer_replica() {
+    let (mut cluster, right) = new_half_before_the_whole();
+    cluster.remove_peer(right, 4);
+    cluster.run(6_000);
+    let id = cluster.add_peer(right, 4);
+    cluster.run(1_000);
+    assert_eq!(cluster.peer(4, right).unwrap().peer_id(), id);
+    cluster.stalled_dbs.clear();
+    cluster.run(2_000);
+    assert!(cluster.peer(4, REGION).unwrap().is_initialized());
+    let newer = cluster.peer(4, right).unwrap();
+    assert_eq!((newer.peer_id(), newer.is_initialized()), (id, false));
+    assert_eq!(cluster.value(4, "z"), None, "it has to get the data anew");
+    cluster.lost = |_, _, _| false;
+    cluster.converge(20);
+    assert_eq!(cluster.peer(4, right).unwrap().snapshots(), 1);
+}
+
+#[test]
+fn keys_that_a_split_leaves_to_nobody_are_taken_when_that_is_durable() {
+    let (mut cluster, right) = new_half_before_the_whole();
+    cluster.remove_peer(right, 4);
+    cluster.run(6_000);
+    cluster.add_peer(right, 4);
+    cluster.lost = |_, _, _| false;
+    // The whole is durable, and what the split makes of it is not.
+    cluster.stalled_dbs.clear();
+    cluster.stalled_dbs.insert((4, Db::Kv));
+    cluster.run(4_000);
+    let mut crashed = cluster.clone();
+    crashed.finish_sync(4, Db::Raft);
+    crashed.crash(4, 0, 0);
+    crashed.boot(4);
+    for cluster in [&mut cluster, &mut crashed] {
+        cluster.stalled_dbs.clear();
+        cluster.converge(40);
+    }
+}
