@@ -623,6 +623,7 @@ impl Peer {
     }
 
     /// A message to a peer, with what its store needs to know. Without content it asks whether this replica is still a member.
+    #[inline]
     pub(crate) fn envelope(&self, to: metapb::Peer, message: Option<Message>) -> RaftMessage {
         let region = self.storage.region();
         // A store that has not heard of the region makes its replica from the range; it does so for

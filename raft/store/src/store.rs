@@ -28,6 +28,7 @@ use raft_proto::raft_cmdpb::{ChangePeerV2Request, RaftCmdRequest, SplitRequest, 
 use raft_proto::raft_serverpb::{PeerState, RegionLocalState, SnapshotKey};
 use smallvec::SmallVec;
 
+use crate::admin::{conf_state, same_members};
 use crate::config::Config;
 use crate::engine::{Db, Env, Read, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
@@ -385,6 +386,12 @@ impl Store {
             };
         };
         let claimed = peer.is_restoring() || self.ranges.is_claimed_by(peer.region());
+        let (members, counted) = (conf_state(peer.region(), peer.auto_leave()), peer.raft().conf_state());
+        if !peer.is_restoring() && !same_members(&members, &counted) {
+            return Err(format!(
+                "region {region_id} has the members {members:?}, and raft counts by {counted:?}"
+            ));
+        }
         let Some(state) = state else { return Err(format!("region {region_id} is not on the disk")) };
         match state.state() {
             _ if !claimed => Err(format!("the range of region {region_id} is not claimed by it")),

@@ -6,6 +6,8 @@
 //! then much may have changed, so a result is always of the moment at which its task began, and is held
 //! against what is true now before it is used. After a crash no task of the earlier life comes back.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use raft_proto::metapb::Region;
 
@@ -85,18 +87,17 @@ impl Task {
 
 /// A region's size, and the first key with so much before it.
 fn measure(view: &impl Read, region: &Region, keep: u64) -> Result<(u64, Option<Bytes>), EngineError> {
-    let mut sizes: Vec<(Bytes, u64)> = Vec::new();
+    // A key has all of its column families on one side.
+    let mut sizes: BTreeMap<Bytes, u64> = BTreeMap::new();
     for cf in Cf::ALL {
         let (start, end) = (keys::data(cf, &region.start_key), keys::data_end(cf, &region.end_key));
         view.scan(Db::Kv, &start, &end, &mut |key, value| {
             let user_key = Bytes::copy_from_slice(&key[cf.prefix().len()..]);
-            sizes.push((user_key, (key.len() + value.len()) as u64));
+            *sizes.entry(user_key).or_default() += (key.len() + value.len()) as u64;
             true
         })?;
     }
-    // A key has all of its column families on one side.
-    sizes.sort_unstable();
-    let total: u64 = sizes.iter().map(|(_, size)| size).sum();
+    let total: u64 = sizes.values().sum();
     let enough = if keep == 0 || keep >= total { total.div_ceil(2) } else { keep };
     let mut before = 0;
     for (key, size) in sizes {
@@ -106,4 +107,63 @@ fn measure(view: &impl Read, region: &Region, keep: u64) -> Result<(u64, Option<
         before += size;
     }
     Ok((total, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, WriteBatch};
+    use crate::testing::MapEngine;
+
+    /// A region from `b` to `m` with these keys; each pair has 20 bytes.
+    fn measured(keys: &[&str], keep: u64) -> (u64, Option<Bytes>) {
+        let mut engine = MapEngine::default();
+        let mut batch = WriteBatch::new();
+        for key in keys {
+            batch.put(&keys::data(Cf::Default, key.as_bytes()), &vec![0; 12 - key.len()]);
+        }
+        // Neighbours' keys do not count.
+        batch.put(&keys::data(Cf::Default, b"a"), &[0; 100]);
+        batch.put(&keys::data(Cf::Lock, b"m"), &[0; 100]);
+        engine.write(Db::Kv, batch).unwrap();
+        let region = Region { id: 1, start_key: "b".into(), end_key: "m".into(), ..Region::default() };
+        let task = Task::Measure { region, keep };
+        let (output, bytes) = task.run(&engine).unwrap();
+        let TaskOutput::Measured { size, split_key } = output else { panic!("{output:?}") };
+        assert_eq!(bytes, size);
+        (size, split_key)
+    }
+
+    #[test]
+    fn a_region_is_split_where_enough_stands_before_the_key() {
+        assert_eq!(measured(&["c", "d", "e", "f"], 20), (80, Some("d".into())));
+        assert_eq!(measured(&["c", "d", "e", "f"], 21), (80, Some("e".into())));
+        assert_eq!(measured(&["c", "d", "e", "f"], 0), (80, Some("e".into())), "in the middle");
+        assert_eq!(measured(&["c", "d", "e"], 1_000), (60, Some("e".into())), "there is less than that");
+    }
+
+    #[test]
+    fn a_region_of_one_key_cannot_be_split() {
+        assert_eq!(measured(&[], 0), (0, None));
+        assert_eq!(measured(&["b"], 0), (20, None), "nothing would be left of it");
+        assert_eq!(measured(&["c"], 0), (20, None));
+    }
+
+    #[test]
+    fn a_key_has_all_its_column_families_on_one_side() {
+        let mut engine = MapEngine::default();
+        let mut batch = WriteBatch::new();
+        for cf in Cf::ALL {
+            batch.put(&keys::data(cf, b"c"), b"1");
+            batch.put(&keys::data(cf, b"d"), b"1");
+        }
+        engine.write(Db::Kv, batch).unwrap();
+        let region = Region { id: 1, ..Region::default() };
+        for keep in 1..30 {
+            let task = Task::Measure { region: region.clone(), keep };
+            let (output, _) = task.run(&engine).unwrap();
+            let TaskOutput::Measured { split_key, .. } = output else { panic!("{output:?}") };
+            assert!(split_key.is_none_or(|key| key == "d"), "{keep}");
+        }
+    }
 }

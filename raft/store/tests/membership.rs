@@ -407,22 +407,28 @@ fn promises_go_after_the_tombstone_is_durable() {
 
 #[test]
 fn keys_that_were_given_up_are_taken_when_that_is_durable() {
-    // Store 3 loses the right region's replica and gets another one, while its kv database is slow.
+    // Store 4 has the whole, while the others have split it and left it the right half alone.
     let mut cluster = four();
+    cluster.add_peer(REGION, 4);
+    cluster.converge(20);
+    cluster.isolated.insert(4);
     let right = cluster.split("m");
+    cluster.remove_peer(REGION, 4);
     cluster.run(2_000);
-    cluster.stalled_dbs.insert((3, Db::Kv));
-    cluster.remove_peer(REGION, 3);
-    cluster.add_peer(REGION, 3);
-    cluster.run(3_000);
+    // It is told so, and its kv database is slow.
+    cluster.stalled_dbs.insert((4, Db::Kv));
+    cluster.isolated.clear();
+    cluster.run(8_000);
+    assert!(cluster.peer(4, REGION).is_none());
     let mut crashed = cluster.clone();
-    crashed.finish_sync(3, Db::Raft);
-    crashed.crash(3, 0, 0);
-    crashed.boot(3);
-    assert!(crashed.peer(3, right).is_some());
+    crashed.finish_sync(4, Db::Raft);
+    crashed.crash(4, 0, 0);
+    crashed.boot(4);
+    assert!(crashed.peer(4, REGION).is_some(), "it has forgotten that");
     for cluster in [&mut cluster, &mut crashed] {
         cluster.stalled_dbs.clear();
-        cluster.converge(30);
+        cluster.converge(40);
+        assert_eq!(cluster.peer(4, right).unwrap().snapshots(), 1);
     }
 }
 

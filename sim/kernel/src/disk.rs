@@ -269,9 +269,7 @@ impl Disk {
 
     /// The changes of writes after `seq` that are not durable, oldest first.
     pub fn changes_since(&self, db: DbId, seq: WriteSeq) -> impl Iterator<Item = &Change> {
-        let unsynced = &self.database(db).unsynced;
-        let first = unsynced.partition_point(|change| change.seq <= seq);
-        unsynced.range(first..)
+        self.database(db).changes_since(seq)
     }
 
     /// How many databases there are.
@@ -287,8 +285,7 @@ impl Disk {
             if database.digested == database.written {
                 continue;
             }
-            let first = database.unsynced.partition_point(|change| change.seq <= database.digested);
-            for change in database.unsynced.range(first..) {
+            for change in database.changes_since(database.digested) {
                 hash.bytes(&change.key);
                 hash.bytes(change.new.as_deref().unwrap_or(b"\0deleted"));
             }
@@ -348,6 +345,13 @@ impl Disk {
 }
 
 impl Database {
+    /// Found from the newest on: who asks wants the few changes of the last event.
+    #[inline]
+    fn changes_since(&self, seq: WriteSeq) -> impl Iterator<Item = &Change> {
+        let newer = self.unsynced.iter().rev().take_while(|change| change.seq > seq).count();
+        self.unsynced.range(self.unsynced.len() - newer..)
+    }
+
     fn crash(&mut self, keep: WriteSeq) {
         self.kept = keep;
         while let Some(change) = self.unsynced.pop_back_if(|change| change.seq > keep) {

@@ -327,6 +327,10 @@ impl Incoming {
 
     /// The tick at which [`on_tick`](Self::on_tick) next has something to do.
     pub(crate) fn next_due(&self) -> u64 {
+        // As in `Outgoing`.
+        if self.coming.is_empty() {
+            return NEVER;
+        }
         self.coming.values().map(|reception| reception.deadline()).min().unwrap_or(NEVER)
     }
 

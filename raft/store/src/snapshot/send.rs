@@ -182,6 +182,10 @@ impl Outgoing {
 
     /// The tick at which [`on_tick`](Self::on_tick) next has something to do.
     pub(crate) fn next_due(&self) -> u64 {
+        // Asked after every input, and mostly there is none: not even an iterator is made then.
+        if self.transfers.is_empty() {
+            return NEVER;
+        }
         self.transfers.values().map(|transfer| transfer.due()).min().unwrap_or(NEVER)
     }
 

@@ -40,7 +40,6 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use im::OrdMap;
 use raft_proto::eraftpb::Message;
 use raftsim_kernel::{NodeId, Time};
 
@@ -224,9 +223,10 @@ pub struct Site {
 /// Every check of every region: a value like all else in a world.
 #[derive(Clone, Debug, Default)]
 pub struct Checks {
-    /// The region of the last fact, out of the map: the next one mostly is about the same.
-    current: Option<(u64, Arc<RegionChecks>)>,
-    regions: OrdMap<u64, Arc<RegionChecks>>,
+    /// By the regions' ids. A list, since every event looks here and no region ever goes.
+    regions: Vec<(u64, Arc<RegionChecks>)>,
+    /// Where the region of the last fact stands: the next one mostly is about the same.
+    last: usize,
     stores: Vec<Holdings>,
     violation: Option<Violation>,
     disabled: bool,
@@ -308,29 +308,28 @@ impl Checks {
     /// The facts of a replica at a time.
     #[inline]
     pub fn at(&mut self, site: Site) -> Facts<'_> {
-        if self.current.as_ref().is_none_or(|(region, _)| *region != site.region) {
+        if self.regions.get(self.last).is_none_or(|(region, _)| *region != site.region) {
             self.turn_to(site.region);
         }
-        let (_, region) = self.current.get_or_insert_with(|| (site.region, Arc::default()));
-        let region = Arc::make_mut(region);
+        let region = Arc::make_mut(&mut self.regions[self.last].1);
         let place = region.ledger.place(site.replica);
         Facts { region, place, violation: &mut self.violation, site }
     }
 
     fn region(&self, region: u64) -> Option<&RegionChecks> {
-        match &self.current {
-            Some((id, checks)) if *id == region => Some(checks),
-            _ => self.regions.get(&region).map(Arc::as_ref),
-        }
+        let place = self.find(region).ok()?;
+        Some(&self.regions[place].1)
     }
 
-    #[cold]
+    fn find(&self, region: u64) -> Result<usize, usize> {
+        self.regions.binary_search_by_key(&region, |(id, _)| *id)
+    }
+
     fn turn_to(&mut self, region: u64) {
-        if let Some((id, checks)) = self.current.take() {
-            self.regions.insert(id, checks);
-        }
-        let fresh = || Arc::new(RegionChecks::without(self.off));
-        self.current = Some((region, self.regions.remove(&region).unwrap_or_else(fresh)));
+        self.last = self.find(region).unwrap_or_else(|place| {
+            self.regions.insert(place, (region, Arc::new(RegionChecks::without(self.off))));
+            place
+        });
     }
 }
 

@@ -85,7 +85,7 @@ impl<S: System> Run<S> {
             _ => Ok(None),
         };
         // A target that does not exist is no answer to what a store has instead.
-        let differs = differs.ok().flatten().map_or_else(String::new, |words| format!("; {words}"));
+        let differs = differs.ok().flatten().map_or_else(String::new, |words| format!(": {words}"));
         let region = self.region(of(condition));
         let now = self.states(region).map(|(store, state)| describe(store, &state)).collect::<Vec<_>>();
         let now = self.about(region, now.join("; "));

@@ -25,19 +25,26 @@ impl<'a, M: PeerMessage> Effects<'a, M> {
         sent: &'a [Outgoing<Wire<S>>],
     ) -> Effects<'a, M> {
         let written = |change: &Change| Some((change.seq, S::log_write(change)?));
-        let mut writes: SmallVec<[Written; 4]> = changes.filter_map(written).collect();
         let between = |outgoing: &'a Outgoing<Wire<S>>| match &outgoing.message {
             Wire::Peer(message) => Some(&**message),
             _ => None,
         };
-        let mut messages: SmallVec<[&M; 8]> = sent.iter().filter_map(between).collect();
+        // Filled where they stand: a list that is collected is moved, with all the room that it has.
+        let mut effects = Effects { writes: SmallVec::new(), messages: SmallVec::new(), taken: 0 };
+        let Effects { writes, messages, .. } = &mut effects;
+        for write in changes.filter_map(written) {
+            writes.push(write);
+        }
+        for message in sent.iter().filter_map(between) {
+            messages.push(message);
+        }
         if !writes.is_sorted_by_key(|(_, write)| write.region) {
             writes.sort_by_key(|(_, write)| write.region);
         }
         if !messages.is_sorted_by_key(|message| message.region()) {
             messages.sort_by_key(|message| message.region());
         }
-        Effects { writes, messages, taken: 0 }
+        effects
     }
 
     /// Those of a region. They are asked for once.

@@ -146,13 +146,17 @@ impl Watch {
         tell_writes(&mut facts, view, restored, writes);
         tell_messages(&mut facts, replica, messages);
         let before = facts.last_state().copied();
-        if before != Some(state) || noticed.changed {
-            self.changed(what, system, view, before.as_ref());
+        let changed = before != Some(state) || noticed.changed;
+        if changed {
+            tell_state(&mut facts, view);
         }
         if state.role == Role::Leader {
             let peers = system.progress(region);
             let peers = peers.map(|(replica, matched, next)| PeerProgress { replica, matched, next });
-            self.checks.at(site).progress(&state, &peers.collect::<SmallVec<[_; 5]>>());
+            facts.progress(&state, &peers.collect::<SmallVec<[_; 5]>>());
+        }
+        if changed {
+            self.changed(what, system, view, before.as_ref());
         }
         if S::DATA_DB.is_some()
             && let Some(digest) = self.checks.digest_to_judge(what.node, region, state.applied)
@@ -163,7 +167,7 @@ impl Watch {
         noticed
     }
 
-    /// A replica is not what it was.
+    /// A replica is not what it was, and the checks know.
     fn changed<S: System>(
         &mut self,
         what: &Happened<'_, Node<S>>,
@@ -171,18 +175,14 @@ impl Watch {
         view: &ReplicaView<'_>,
         before: Option<&ReplicaState>,
     ) {
-        let ReplicaView { region, id: replica, ref state, .. } = *view;
         self.changes += 1;
+        let state = &view.state;
         if state.role == Role::Leader && before.is_none_or(|before| state.takes_office_after(before)) {
             self.counters.elections += 1;
         }
         if let Some(record) = &mut self.record {
             record.replica(what.time, what.node, system, before, view);
         }
-        let Members { voters, outgoing, .. } = view.members;
-        let site = Site { time: what.time, node: what.node, region, replica };
-        let voters = Voters { incoming: voters, outgoing };
-        self.checks.at(site).state(state, voters, view.range.applying);
     }
 
     /// What a replica did in the event that ended it: a leader that is removed commits that, applies it and is gone.
@@ -205,6 +205,7 @@ impl Watch {
         tell_messages(&mut facts, replica, messages);
         let before = facts.last_state().copied();
         if before != Some(state) {
+            tell_state(&mut facts, view);
             self.changed(what, system, view, before.as_ref());
         }
     }
@@ -278,8 +279,12 @@ impl Watch {
         mut touched: SmallVec<[u64; 4]>,
     ) {
         let mut store = self.checks.store(what.time, what.node);
-        for (seq, region, kind) in notes {
-            if matches!(kind, RecordKind::Region | RecordKind::Applying) {
+        let is_state = |kind: &RecordKind| matches!(kind, RecordKind::Region | RecordKind::Applying);
+        for (place, (seq, region, kind)) in notes.iter().enumerate() {
+            // Memory shows what the last of an event's records says. An earlier one may say less, and be all that a crash
+            // keeps: a snapshot's last batch, say, with a change of members applied right after it.
+            let mut later = notes.iter().skip(place + 1);
+            if is_state(kind) && !later.any(|(_, other, kind)| other == region && is_state(kind)) {
                 store.recorded(*seq, *region);
             }
             touched.push(*region);
@@ -361,6 +366,12 @@ fn tell_writes(facts: &mut Facts<'_>, view: &ReplicaView<'_>, restored: bool, wr
     if let Some(start) = start {
         facts.wrote(number, start, state);
     }
+}
+
+/// What a replica is now.
+fn tell_state(facts: &mut Facts<'_>, view: &ReplicaView<'_>) {
+    let Members { voters, outgoing, .. } = view.members;
+    facts.state(&view.state, Voters { incoming: voters, outgoing }, view.range.applying);
 }
 
 /// What a replica sent. Other messages of its region are a store's word about a replica that lived there before.

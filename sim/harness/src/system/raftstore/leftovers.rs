@@ -78,8 +78,7 @@ fn data(store: &Store, disk: &Disk) -> Option<String> {
     Cf::ALL.into_iter().find_map(|cf| {
         let mut start = keys::data(cf, &[]);
         for region in &ranges {
-            let end = keys::data(cf, &region.start_key);
-            if let Some(found) = first(disk, &start, &end) {
+            if let Some(found) = first(disk, &start, &keys::data(cf, &region.start_key)) {
                 return Some(found);
             }
             start = keys::data_end(cf, &region.end_key);

@@ -80,6 +80,7 @@ impl Engine for Env<'_, '_, '_> {
 }
 
 impl Transport for Env<'_, '_, '_> {
+    #[inline]
     fn send(&mut self, store_id: u64, message: StoreMessage) {
         self.cx.send(store_id, message);
     }

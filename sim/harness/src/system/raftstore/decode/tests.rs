@@ -1,5 +1,6 @@
 //! What is read by hand is what prost wrote, and records are what they are called.
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use raft_proto::eraftpb::{self, SnapshotMetadata};
 use raft_proto::raft_serverpb::RaftTruncatedState;
@@ -167,14 +168,14 @@ fn a_disk_holds_what_the_next_life_will_find() {
     // The kv database is lost: the start of the log comes back at the boot.
     assert_eq!(found(Vec::new()), OnDisk { hard, log: log((0, 0), 6..=9), applied: 0 });
     // A snapshot was promised: all before its end is gone, whatever the kv database says of it so far.
-    let promised = OnDisk { hard, log: log((20, 7), 1..=0), applied: 20 };
+    let promised = OnDisk { hard, log: LogTerms::starting_after(20, 7), applied: 20 };
     for state in [PeerState::Normal, PeerState::Applying] {
         let records = [kv(state, 101, apply), vec![snapshot()]].concat();
         assert_eq!(found(records), promised, "{state:?}");
     }
     // The replica was destroyed, and its log not deleted yet; a record of a later one counts.
     let tombstone = kv(PeerState::Tombstone, 101, apply);
-    let nothing = OnDisk { hard, log: log((0, 0), 1..=0), applied: 0 };
+    let nothing = OnDisk { hard, log: LogTerms::starting_after(0, 0), applied: 0 };
     assert_eq!(found(tombstone.clone()), nothing);
     assert_eq!(found([tombstone, vec![snapshot()]].concat()), nothing);
     let earlier = kv(PeerState::Tombstone, 100, RaftApplyState::default());
