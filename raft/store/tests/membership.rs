@@ -281,6 +281,28 @@ fn who_was_removed_and_did_not_hear_of_it_is_told() {
 }
 
 #[test]
+fn a_leader_that_was_left_alone_is_told_by_the_dead() {
+    // Without a quorum it leads on in its old term, and all that it leads are gone.
+    let mut cluster = four();
+    cluster.isolated.insert(1);
+    cluster.campaign(2);
+    cluster.settle();
+    let [first, third] = [1, 3].map(|store| cluster.member(REGION, store));
+    cluster.add_peer(REGION, 4);
+    cluster.run(3_000);
+    cluster.change(REGION, vec![remove(first)]);
+    cluster.change(REGION, vec![remove(third)]);
+    cluster.with(2, |store, env, now| store.transfer_leader(env, now, REGION, 4).unwrap());
+    cluster.settle();
+    cluster.remove_peer(REGION, 2);
+    cluster.run(3_000);
+    assert_eq!(cluster.leaders(), [1, 4]);
+    cluster.isolated.clear();
+    cluster.converge(10);
+    assert_eq!(cluster.leaders(), [4]);
+}
+
+#[test]
 fn a_newer_replica_takes_the_place_of_one_that_did_not_hear_of_its_removal() {
     let mut cluster = four();
     cluster.isolated.insert(3);

@@ -278,6 +278,22 @@ fn new_half_before_the_whole() -> (Cluster, u64) {
 }
 
 #[test]
+fn the_keys_of_a_snapshot_are_claimed_before_it_is_data() {
+    let mut cluster = with_data(1);
+    cluster.idle.insert(4);
+    cluster.add_peer(REGION, 4);
+    cluster.run(1_000);
+    assert!(cluster.peer(4, REGION).unwrap().incoming_region().is_some());
+    let right = cluster.split("m");
+    cluster.run(3_000);
+    // Its replica here comes by the split, and not by a message.
+    assert!(cluster.peer(4, right).is_none());
+    cluster.idle.clear();
+    cluster.converge(20);
+    assert_eq!(cluster.peer(4, right).unwrap().snapshots(), 0);
+}
+
+#[test]
 fn a_replica_that_a_message_made_is_the_one_that_the_split_brings() {
     let (mut cluster, right) = new_half_before_the_whole();
     let term = cluster.peer(4, right).unwrap().raft().term();
@@ -299,8 +315,9 @@ fn a_split_does_not_bring_back_what_was_removed() {
     cluster.run(6_000);
     assert!(cluster.peer(4, right).is_none());
     assert!(has(&cluster, 4, Key::RegionState { region: right }), "its tombstone");
+    // All of this happens before anybody could tell it anything.
     cluster.stalled_dbs.clear();
-    cluster.run(2_000);
+    cluster.settle();
     assert!(cluster.peer(4, REGION).unwrap().is_initialized() && cluster.peer(4, right).is_none());
     assert_eq!((cluster.value(4, "a").as_deref(), cluster.value(4, "z")), (Some("left"), None));
     cluster.lost = |_, _, _| false;
@@ -315,8 +332,9 @@ fn a_split_makes_way_for_a_newer_replica() {
     let id = cluster.add_peer(right, 4);
     cluster.run(1_000);
     assert_eq!(cluster.peer(4, right).unwrap().peer_id(), id);
+    // All of this happens before anybody could tell it anything.
     cluster.stalled_dbs.clear();
-    cluster.run(2_000);
+    cluster.settle();
     assert!(cluster.peer(4, REGION).unwrap().is_initialized());
     let newer = cluster.peer(4, right).unwrap();
     assert_eq!((newer.peer_id(), newer.is_initialized()), (id, false));

@@ -179,21 +179,21 @@ fn with_several_regions_each_cell_says_which() {
     assert_text(
         &story(&made.record),
         r#"
-  time  store 1          store 2                       store 3
+  time  store 1         store 2                       store 3
 0.100s  r1 LEADER t1
 0.200s -- split = "k5"
-0.210s  r1 split ..k5    r1 split ..k5                 r1 split ..k5
-0.215s                   r1000 created k5..
-0.300s                   r1000 LEADER t6
-0.301s                   r1 LEADER t7
-0.310s  r1000 commit 7   r1000 ordered: add 1005 on 3
-0.320s                                                 r1000 created
-0.330s                   r1000 sends 3 a snapshot
-0.340s                                                 r1000 snapshot to 7
-0.350s                                                 r1000 snapshot applied
-0.500s                                                 r1 destroyed
-0.600s                   down (lost kv newest 2)
-0.700s                   up
+0.210s  r1 split ..k5   r1 split ..k5                 r1 split ..k5
+0.215s                  r1000 created k5..
+0.300s                  r1000 LEADER t6
+0.301s                  r1 LEADER t7
+0.310s  r1000 commit 7  r1000 ordered: add 1005 on 3
+0.320s                                                r1000 created
+0.330s                  r1000 sends 3 a snapshot
+0.340s                                                r1000 snapshot to 7
+0.350s                                                r1000 snapshot applied
+0.500s                                                r1 destroyed
+0.600s                  down (lost kv newest 2)
+0.700s                  up
 "#
         .trim_start_matches('\n'),
     );
