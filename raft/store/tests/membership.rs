@@ -10,7 +10,7 @@ use common::{Cluster, REGION, config, envelope, put, put_cf};
 use raft::Role;
 use raftstore::keys::{self, Key};
 use raftstore::proto::eraftpb::{ConfChangeTransition, MessageType};
-use raftstore::proto::metapb::{Peer, PeerRole, Region};
+use raftstore::proto::metapb::{Peer, PeerRole, Region, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{AdminRequest, ChangePeerRequest, RaftCmdRequest, admin_request};
 use raftstore::proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState};
 use raftstore::validate::RequestError;
@@ -337,6 +337,47 @@ fn nobody_is_told_of_a_removal_that_may_be_forgotten() {
     cluster.boot(1);
     cluster.stalled_dbs.clear();
     cluster.converge(30);
+}
+
+#[test]
+fn a_newer_replica_does_not_come_before_the_removal_of_the_older_one_is_certain() {
+    // Of two, the leader removes the other one and adds one anew in its place, and its kv database is slow.
+    let mut cluster = Cluster::led_with_spares(2, 0, settings());
+    cluster.run(2_000);
+    cluster.stalled_dbs.insert((1, Db::Kv));
+    let peer = cluster.member(REGION, 2);
+    cluster.ask_change(1, REGION, vec![remove(peer)], ConfChangeTransition::Auto).unwrap();
+    cluster.deliver_from(1);
+    cluster.finish_sync(2, Db::Raft);
+    cluster.deliver_from(2);
+    cluster.finish_sync(1, Db::Raft);
+    cluster.nodes.get_mut(&1).unwrap().env.sent.clear();
+    cluster.add_peer(REGION, 2);
+    cluster.run(500);
+    assert_eq!(cluster.peer(2, REGION).unwrap().peer_id(), peer.id);
+    // The leader forgets both, and needs the vote of the one that it had removed.
+    cluster.crash(1, 0, 0);
+    cluster.boot(1);
+    cluster.stalled_dbs.clear();
+    cluster.converge(30);
+}
+
+#[test]
+fn a_tombstone_counts_if_it_is_of_a_newer_epoch() {
+    let mut cluster = four();
+    let region = cluster.region_at_leader(REGION);
+    let tombstone = |conf_ver| RaftMessage {
+        region_id: REGION,
+        from_peer: Some(region.peers[0]),
+        to_peer: Some(region.peers[2]),
+        region_epoch: Some(RegionEpoch { conf_ver, version: 1 }),
+        is_tombstone: true,
+        ..RaftMessage::default()
+    };
+    for (conf_ver, goes) in [(0, false), (1, false), (2, true)] {
+        cluster.with(3, |store, env, now| store.on_message(env, now, envelope(tombstone(conf_ver))));
+        assert_eq!(cluster.peer(3, REGION).is_none(), goes, "{conf_ver}");
+    }
 }
 
 #[test]

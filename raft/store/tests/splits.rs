@@ -13,7 +13,7 @@ use raftstore::proto::metapb::RegionEpoch;
 use raftstore::proto::raft_cmdpb::{
     GetResponse, RaftCmdRequest, Request, ScanPair, ScanResponse, SplitRequest, response::Result as Answer,
 };
-use raftstore::proto::raft_serverpb::{StoreMessage, store_message::Payload};
+use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
 use raftstore::validate::RequestError;
 use raftstore::{Config, Db};
 
@@ -296,15 +296,34 @@ fn the_keys_of_a_snapshot_are_claimed_before_it_is_data() {
 #[test]
 fn a_replica_that_a_message_made_is_the_one_that_the_split_brings() {
     let (mut cluster, right) = new_half_before_the_whole();
-    let term = cluster.peer(4, right).unwrap().raft().term();
-    assert!(term > 5, "it knows the new region's leader");
+    cluster.campaign_in(2, right);
+    cluster.settle();
+    let promised = |cluster: &Cluster| {
+        let raft = cluster.peer(4, right).unwrap().raft();
+        (raft.term(), raft.vote())
+    };
+    let before = promised(&cluster);
+    assert_eq!(before.1, Some(cluster.peer(2, right).unwrap().peer_id()));
     cluster.stalled_dbs.clear();
-    cluster.run(2_000);
-    let peer = cluster.peer(4, right).unwrap();
+    cluster.settle();
     // What it promised before, it knows after.
-    assert!(peer.is_initialized() && peer.raft().term() >= term);
-    assert_eq!(peer.snapshots(), 0);
+    assert!(cluster.peer(4, right).unwrap().is_initialized());
+    assert_eq!(promised(&cluster), before);
     cluster.lost = |_, _, _| false;
+    cluster.converge(20);
+}
+
+#[test]
+fn a_snapshot_of_keys_that_another_replica_has_is_refused() {
+    let (mut cluster, right) = new_half_before_the_whole();
+    // The whole is here, and is not data yet: it does not know of its split.
+    cluster.idle.insert(4);
+    cluster.stalled_dbs.clear();
+    cluster.lost = |_, _, _| false;
+    cluster.run(4_000);
+    assert!(cluster.peer(4, REGION).unwrap().incoming_region().is_some());
+    assert!(cluster.peer(4, right).unwrap().incoming_region().is_none());
+    cluster.idle.clear();
     cluster.converge(20);
 }
 
@@ -342,6 +361,34 @@ fn a_split_makes_way_for_a_newer_replica() {
     cluster.lost = |_, _, _| false;
     cluster.converge(20);
     assert_eq!(cluster.peer(4, right).unwrap().snapshots(), 1);
+}
+
+fn chunks_and_later_regions_to_4(_: u64, to: u64, message: &StoreMessage) -> bool {
+    let first = |message: &RaftMessage| message.region_id == REGION;
+    to == 4 && !matches!(&message.payload, Some(Payload::Raft(message)) if first(message))
+}
+
+#[test]
+fn a_split_makes_way_for_a_newer_replica_where_the_older_one_never_was() {
+    let mut cluster = with_data(1);
+    cluster.stalled_dbs.insert((4, Db::Snapshots));
+    cluster.add_peer(REGION, 4);
+    cluster.run(1_000);
+    // Nothing here says that the replica which the split will bring is removed already.
+    cluster.lost = chunks_and_later_regions_to_4;
+    let right = cluster.split("m");
+    cluster.remove_peer(right, 4);
+    let id = cluster.add_peer(right, 4);
+    cluster.lost = chunks_to_4;
+    cluster.run(1_000);
+    assert_eq!(cluster.peer(4, right).unwrap().peer_id(), id);
+    assert!(!has(&cluster, 4, Key::RegionState { region: right }));
+    cluster.stalled_dbs.clear();
+    cluster.settle();
+    assert!(cluster.peer(4, REGION).unwrap().is_initialized());
+    assert_eq!(cluster.peer(4, right).map(|peer| (peer.peer_id(), peer.is_initialized())), Some((id, false)));
+    cluster.lost = |_, _, _| false;
+    cluster.converge(20);
 }
 
 #[test]
