@@ -84,7 +84,7 @@ pub enum Reads {
     /// At a read index, without a round while the leader's lease holds. Needs `check_quorum`.
     Lease {
         /// How many ticks early a lease ends, for clocks that do not run alike: see
-        /// [`ReadMode::Lease`](raft::ReadMode::Lease).
+        /// [`ReadMode::Lease`].
         margin_ticks: u32,
     },
 }
