@@ -1,7 +1,6 @@
 //! Replicas with disks, and a network between them that delivers in order, at once, unless told not to.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

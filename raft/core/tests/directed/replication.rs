@@ -1,10 +1,6 @@
 //! Replication: the tests of TinyKV's group 2AB under their own names.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Network, Node, Setup, accept, append, applied_data, elect, entries, entry, ids, message, propose,
     settled_leader,
 };

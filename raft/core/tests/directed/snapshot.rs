@@ -1,11 +1,7 @@
 //! Snapshots: the tests of TinyKV's group 2C under their own names, then both sides of sending one, of
 //! taking one up while disk and state machine lag behind, and of asking for one.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Network, Node, Setup, accept, append, applied_data, change, elect, entries, entry, group, ids, install,
     message, of_kind, propose, settled_leader, snapshot,
 };

@@ -1,11 +1,7 @@
 //! Leader transfer: the tests of TinyKV's group 3A that are about it under their own names, then what it
 //! means for proposals and for voters, and election priorities.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{
+use crate::common::{
     ELECTION_TICKS, Network, Node, Setup, accept, append, applied_data, change, elect, entries, entry, group,
     message, of_kind, propose, settled_leader,
 };

@@ -1,8 +1,6 @@
 //! Time: many ticks at once are the same as one after the other.
 
-mod common;
-
-use common::{Node, Setup, message};
+use crate::common::{Node, Setup, message};
 use proptest::prelude::*;
 use raft::Config;
 use raft::Role::{self, Candidate, Follower, Leader};

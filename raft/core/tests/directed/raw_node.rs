@@ -1,10 +1,6 @@
 //! The interface: the tests of TinyKV's group 2AC under their own names, then asynchronous persistence.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{Node, Setup, accept, append, entries, entry, message, of_kind, settled_leader};
+use crate::common::{Node, Setup, accept, append, entries, entry, message, of_kind, settled_leader};
 use raft::Role::{Candidate, Follower, Leader};
 use raft::eraftpb::MessageType::*;
 use raft::eraftpb::{HardState, Message};

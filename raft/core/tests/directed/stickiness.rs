@@ -1,11 +1,7 @@
 //! What keeps elections from disturbing a group that works: asking before standing (pre-vote), staying with a
 //! leader that is heard from, and leaders that step down when they are not (check quorum).
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{ELECTION_TICKS, Network, Node, Setup, accept, append, elect, ids, message, of_kind};
+use crate::common::{ELECTION_TICKS, Network, Node, Setup, accept, append, elect, ids, message, of_kind};
 use raft::Role::{self, Candidate, Follower, Leader, PreCandidate};
 use raft::eraftpb::MessageType::{self, *};
 use raft::eraftpb::{ConfState, Message};

@@ -1,13 +1,9 @@
 //! Reads that bypass the log: rounds of heartbeats, leases, and the promises of voters that leases rest on.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use bytes::Bytes;
-use common::{
-    ELECTION_TICKS, Network, Node, Setup, accept, append, elect, ids, message, of_kind, settled_leader,
+use crate::common::{
+    self, ELECTION_TICKS, Network, Node, Setup, accept, append, elect, ids, message, of_kind, settled_leader,
 };
+use bytes::Bytes;
 use raft::Role::{Candidate, Follower, Leader};
 use raft::eraftpb::MessageType::*;
 use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Message};

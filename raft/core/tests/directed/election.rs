@@ -1,10 +1,6 @@
 //! Elections: the tests of TinyKV's group 2AA under their own names, then a few of ours.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{ELECTION_TICKS, Network, Node, Setup, append, ids, message, of_kind};
+use crate::common::{ELECTION_TICKS, Network, Node, Setup, append, ids, message, of_kind};
 use raft::Role::{self, Candidate, Follower, Leader};
 use raft::eraftpb::Message;
 use raft::eraftpb::MessageType::*;

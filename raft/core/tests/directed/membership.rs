@@ -1,11 +1,7 @@
 //! Membership changes: the tests of TinyKV's group 3A that are about them under their own names, then when
 //! a change may be proposed, what it does to a leadership, and joint configurations.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Network, Node, Setup, accept, append, change, elect, entries, entry, group, message, of_kind, propose,
     settled_leader,
 };

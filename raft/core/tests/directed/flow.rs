@@ -1,10 +1,6 @@
 //! Replication under losses, delays and limits: what TinyKV's tests do not ask for.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-
-mod common;
-
-use common::{
+use crate::common::{
     Network, Node, Setup, accept, append, applied_data, elect, entries, entry, message, of_kind, propose,
     settled_leader,
 };
