@@ -18,7 +18,7 @@ use raft_proto::raft_cmdpb::{
     RaftCmdResponse, RaftResponseHeader, Request, Response, ScanPair, ScanRequest, ScanResponse,
     SplitResponse, admin_request, admin_response, request::Command, response,
 };
-use raft_proto::raft_serverpb::{PeerState, RegionLocalState};
+use raft_proto::raft_serverpb::{PeerState, RegionLocalState, StoreIdent};
 use smallvec::SmallVec;
 
 use crate::admin;
@@ -216,8 +216,8 @@ fn execute_admin(
 
 /// The records of the new region, in the batch of the split: a crash leaves both regions or the one that was.
 ///
-/// Unless the new region's replica here was removed before the split came to be applied here: then it must not
-/// come back, and what it would have held is nobody's.
+/// Unless the new region's replica here was removed before the split came to be applied here, or may have been lost with
+/// the disk: then it must not come back, and what it would have held is nobody's.
 fn save_right(
     engine: &impl Read,
     storage: &PeerStorage,
@@ -228,6 +228,10 @@ fn save_right(
         return Ok(());
     };
     let peer = right.peers[place];
+    let ident = read_message::<StoreIdent>(engine, Db::Kv, &keys::STORE_IDENT, 0)?;
+    if ident.is_some_and(|ident| peer.id <= ident.replica_floor) {
+        return Ok(());
+    }
     let known = read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(right.id), right.id)?;
     if known.is_some_and(|known| known.state() == PeerState::Tombstone && known.peer_id >= peer.id) {
         return Ok(());

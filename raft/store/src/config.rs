@@ -11,6 +11,11 @@ pub struct Config {
     pub store_id: u64,
     /// The cluster that the store belongs to. It refuses databases of another one.
     pub cluster_id: u64,
+    /// Where the store begins with empty databases because it lost what it had: the highest replica id that was given out
+    /// by then. It takes up no replica with an id up to that one, since what those have promised is lost; they are removed
+    /// from their regions, and new ones take their places. Written down by [`Store::bootstrap`](crate::Store::bootstrap);
+    /// after that, what is written counts. 0 for a new store.
+    pub replica_floor: u64,
     /// Decides the jitter of every replica's election timeouts.
     pub seed: u64,
     /// The length of a tick in nanoseconds.
@@ -121,6 +126,7 @@ impl Config {
         Config {
             store_id,
             cluster_id: 1,
+            replica_floor: 0,
             seed: 0,
             tick_interval_ns: 100_000_000,
             election_ticks: 10,

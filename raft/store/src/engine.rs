@@ -49,6 +49,19 @@ pub trait Read {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError>;
+
+    /// Visits the keys with `start <= key < end` in order until `visit` returns false. No value is read, so none that is
+    /// damaged stands in the way: what is to be deleted can be found.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError>;
 }
 
 /// The databases of one store.

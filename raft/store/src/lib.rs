@@ -25,7 +25,7 @@
 //! - `apply`, `overlay`, `proposals`: from a committed entry to data and a response. `reads`: those that bypass the log.
 //! - `admin`, `ranges`: what commands make of regions, and which keys are whose on this store.
 //! - `snapshot`, `restore`: how a region's data travels, and how it becomes data again.
-//! - [`task`]: work that takes time beside the store's own.
+//! - [`task`]: work that takes time beside the store's own. [`frame`]: messages as bytes, with a checksum.
 
 mod admin;
 mod apply;
@@ -33,6 +33,7 @@ mod bootstrap;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod frame;
 pub mod keys;
 mod overlay;
 mod peer;

@@ -32,6 +32,9 @@ pub struct PeerStorage {
     auto_leave: bool,
     raft_state: RaftLocalState,
     apply_state: RaftApplyState,
+    /// The raft database has the log from after this index. The apply state may say that it starts later already, when
+    /// that is not durable yet.
+    log_start: u64,
 }
 
 impl PeerStorage {
@@ -51,6 +54,7 @@ impl PeerStorage {
                 applied_index: index,
                 truncated_state: Some(RaftTruncatedState { index, term }),
             },
+            log_start: index,
         }
     }
 
@@ -67,6 +71,7 @@ impl PeerStorage {
             auto_leave: false,
             raft_state: raft_state.unwrap_or_default(),
             apply_state: RaftApplyState::default(),
+            log_start: 0,
         })
     }
 
@@ -83,7 +88,9 @@ impl PeerStorage {
             .ok_or_else(|| missing("no raft state"))?;
         let apply_state = read_message::<RaftApplyState>(engine, Db::Kv, &keys::apply_state(id), id)?
             .ok_or_else(|| missing("no apply state"))?;
-        let storage = PeerStorage { peer_id, region, auto_leave, raft_state, apply_state };
+        // Before a replica is loaded, what its durable truncation has made needless is deleted.
+        let log_start = apply_state.truncated_state.unwrap_or_default().index;
+        let storage = PeerStorage { peer_id, region, auto_leave, raft_state, apply_state, log_start };
         let (truncated, applied, last) =
             (storage.truncated().index, storage.applied_index(), storage.raft_state.last_index);
         // An entry is applied only once it is durable in the log, so the kv database cannot be ahead.
@@ -200,6 +207,14 @@ impl PeerStorage {
         self.apply_state.truncated_state = Some(RaftTruncatedState { index: to.index, term: to.term });
     }
 
+    /// Deletes the entries up to `to`: the word that the log starts after it is durable.
+    pub(crate) fn delete_log(&mut self, to: u64, batch: &mut WriteBatch) {
+        for index in self.log_start + 1..=to {
+            batch.delete(&keys::raft_log(self.region.id, index));
+        }
+        self.log_start = to;
+    }
+
     /// The region changed: its range, its members or its epoch.
     pub(crate) fn save_region(&mut self, region: Region, auto_leave: bool, batch: &mut WriteBatch) {
         (self.region, self.auto_leave) = (region, auto_leave);
@@ -221,9 +236,10 @@ impl PeerStorage {
     /// that says what has come in its place.
     pub(crate) fn replace_log(&mut self, record: &SnapshotRecord, batch: &mut WriteBatch) {
         let (region, at) = (self.region.id, snapshot_id(record));
-        for index in self.truncated().index + 1..=self.raft_state.last_index {
+        for index in self.log_start + 1..=self.raft_state.last_index {
             batch.delete(&keys::raft_log(region, index));
         }
+        self.log_start = at.index;
         (self.raft_state.last_index, self.raft_state.last_term) = (at.index, at.term);
         batch.put_message(&keys::snapshot_record(region), record);
     }

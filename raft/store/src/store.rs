@@ -11,10 +11,12 @@
 //! A store that cannot trust its databases stops: it ignores all input from then on. It must not serve
 //! from memory what may not be on disk, nor promise what it may not remember.
 
+mod audit;
 mod destroy;
 mod events;
 mod messages;
 mod open;
+mod operator;
 mod placement;
 mod snapshots;
 
@@ -24,17 +26,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use im::{OrdMap, OrdSet};
-use raft_proto::raft_cmdpb::{ChangePeerV2Request, RaftCmdRequest, SplitRequest, admin_request};
-use raft_proto::raft_serverpb::{PeerState, RegionLocalState, SnapshotKey};
+use raft_proto::raft_cmdpb::RaftCmdRequest;
+use raft_proto::raft_serverpb::{RegionLocalState, SnapshotKey};
 use smallvec::SmallVec;
 
-use crate::admin::{conf_state, same_members};
 use crate::config::Config;
-use crate::engine::{Db, Env, Read, RequestId, WriteBatch, WriteSeq};
+use crate::engine::{Db, Env, RequestId, WriteBatch, WriteSeq};
 use crate::error::{EngineError, StoreError};
 use crate::keys;
 use crate::peer::{Event, Peer};
-use crate::peer_storage::read_message;
 use crate::ranges::Ranges;
 use crate::snapshot::{Incoming, Outgoing};
 use crate::task::{TaskId, TaskOutput};
@@ -208,7 +208,8 @@ impl Store {
     /// that is past means now. `None` while nothing is due, or the store stopped.
     ///
     /// An input may move it to an earlier time, and a caller must look again then. When it moves to a
-    /// later one, a call at the old time does no harm.
+    /// later one, a call at the old time does no harm. On a clock that went back it is what it was, until an input has told
+    /// the store of it: whoever waits should count the span from now to it, and then call.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         if self.failed.is_some() {
@@ -244,88 +245,6 @@ impl Store {
                 _ => Ok(()),
             }
         });
-    }
-
-    /// An operator asks the replica of `region_id` to start an election. Nothing happens when there is
-    /// none, or it leads already.
-    pub fn campaign(&mut self, env: &mut impl Env, now_ns: u64, region_id: u64) {
-        let _ = self.command(env, now_ns, region_id, |peer| {
-            peer.campaign();
-            Ok(())
-        });
-    }
-
-    /// An operator asks for the replica of `region_id` on another store to become its leader. The replica here leads,
-    /// or passes the wish on to the one that does.
-    ///
-    /// # Errors
-    /// When the region has no replica here or there, or no leader is known.
-    pub fn transfer_leader(
-        &mut self,
-        env: &mut impl Env,
-        now_ns: u64,
-        region_id: u64,
-        to_store: u64,
-    ) -> Result<(), RequestError> {
-        self.command(env, now_ns, region_id, |peer| peer.transfer_leader(to_store))
-    }
-
-    /// An operator asks the leader of `region_id`, which must be here, to change its members. No changes: to leave
-    /// a joint membership.
-    ///
-    /// # Errors
-    /// When it is not here, does not lead, or cannot change now.
-    pub fn change_peers(
-        &mut self,
-        env: &mut impl Env,
-        now_ns: u64,
-        region_id: u64,
-        change: &ChangePeerV2Request,
-    ) -> Result<(), RequestError> {
-        self.command(env, now_ns, region_id, |peer| peer.change_peers(change))
-    }
-
-    /// An operator asks the leader of `region_id`, which must be here, to split it.
-    ///
-    /// # Errors
-    /// When it is not here, does not lead, or the request makes no sense.
-    pub fn split(
-        &mut self,
-        env: &mut impl Env,
-        now_ns: u64,
-        region_id: u64,
-        split: &SplitRequest,
-    ) -> Result<(), RequestError> {
-        let command = admin_request::Command::Split(split.clone());
-        self.command(env, now_ns, region_id, |peer| peer.propose_admin(command))
-    }
-
-    /// An operator asks the leader of `region_id`, which must be here, to compact its log as far as it can.
-    ///
-    /// # Errors
-    /// When it is not here or does not lead.
-    pub fn compact(&mut self, env: &mut impl Env, now_ns: u64, region_id: u64) -> Result<(), RequestError> {
-        self.command(env, now_ns, region_id, Peer::compact_now)
-    }
-
-    fn command(
-        &mut self,
-        env: &mut impl Env,
-        now_ns: u64,
-        region_id: u64,
-        act: impl FnOnce(&mut Peer) -> Result<(), RequestError>,
-    ) -> Result<(), RequestError> {
-        let mut answer = Err(RequestError::RegionNotFound { region_id });
-        self.input(|store| {
-            let tick = store.timers.tick_at(now_ns);
-            store.with_peer(env, tick, region_id, |peer, _| {
-                if peer.is_initialized() {
-                    answer = act(peer);
-                }
-            })?;
-            Ok(())
-        });
-        answer
     }
 
     /// The settings.
@@ -366,44 +285,6 @@ impl Store {
     #[must_use]
     pub fn failed(&self) -> Option<&StoreError> {
         self.failed.as_ref()
-    }
-
-    /// Whether memory and disk agree about a region: its range is claimed by its replica and by nobody else, and the
-    /// kv database has the region as the replica has it.
-    ///
-    /// # Errors
-    /// What does not agree.
-    pub fn audit(&self, engine: &impl Read, region_id: u64) -> Result<(), String> {
-        let state =
-            read_message::<RegionLocalState>(engine, Db::Kv, &keys::region_state(region_id), region_id)
-                .map_err(|error| error.to_string())?;
-        let Some(peer) = self.peer(region_id).filter(|peer| peer.is_initialized()) else {
-            return match state {
-                Some(state) if state.state() == PeerState::Normal && !self.splitting.contains(&region_id) => {
-                    Err(format!("region {region_id} is on the disk and has no replica"))
-                }
-                _ => Ok(()),
-            };
-        };
-        let claimed = peer.is_restoring() || self.ranges.is_claimed_by(peer.region());
-        let (members, counted) = (conf_state(peer.region(), peer.auto_leave()), peer.raft().conf_state());
-        if !peer.is_restoring() && !same_members(&members, &counted) {
-            return Err(format!(
-                "region {region_id} has the members {members:?}, and raft counts by {counted:?}"
-            ));
-        }
-        let Some(state) = state else { return Err(format!("region {region_id} is not on the disk")) };
-        match state.state() {
-            _ if !claimed => Err(format!("the range of region {region_id} is not claimed by it")),
-            PeerState::Normal if state.region.as_ref() != Some(peer.region()) => {
-                Err(format!("region {region_id} is {:?}, and on the disk {:?}", peer.region(), state.region))
-            }
-            PeerState::Applying if !peer.is_applying() => {
-                Err(format!("region {region_id} is marked as being restored, and is not"))
-            }
-            PeerState::Tombstone => Err(format!("region {region_id} has a tombstone and a replica")),
-            _ => Ok(()),
-        }
     }
 
     /// The frame of every input: nothing happens any more once the store has stopped.

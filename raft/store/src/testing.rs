@@ -24,13 +24,13 @@ pub(crate) struct MapEngine {
     pub(crate) sent: Vec<(u64, StoreMessage)>,
     /// Reads fail.
     pub(crate) unreadable: bool,
+    /// The value at this key fails its checksum.
+    pub(crate) rotten: Option<Bytes>,
 }
 
 impl Read for MapEngine {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        if self.unreadable {
-            return Err(EngineError::Io("unreadable".into()));
-        }
+        self.readable(key)?;
         Ok(self.pairs.get(&(db, Bytes::copy_from_slice(key))).cloned())
     }
 
@@ -41,11 +41,40 @@ impl Read for MapEngine {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError> {
+        self.readable(&[])?;
+        let in_range = |key: &Bytes| start <= key && key < end;
+        for ((_, key), value) in self.pairs.iter().filter(|((of, key), _)| *of == db && in_range(key)) {
+            self.readable(key)?;
+            if !visit(key, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError> {
+        self.readable(&[])?;
+        let keys = self.pairs.keys().filter(|(of, key)| *of == db && start <= key && key < end);
+        let _ = keys.map(|(_, key)| key).all(|key| visit(key));
+        Ok(())
+    }
+}
+
+impl MapEngine {
+    /// A key at which a database would be read.
+    fn readable(&self, key: &[u8]) -> Result<(), EngineError> {
         if self.unreadable {
             return Err(EngineError::Io("unreadable".into()));
         }
-        let mut pairs = self.pairs.iter().filter(|((of, key), _)| *of == db && start <= key && key < end);
-        let _ = pairs.all(|((_, key), value)| visit(key, value));
+        if self.rotten.as_deref().is_some_and(|rotten| rotten == key) {
+            return Err(EngineError::Corrupt("rotten".into()));
+        }
         Ok(())
     }
 }

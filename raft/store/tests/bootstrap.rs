@@ -29,7 +29,10 @@ fn open(env: &mut MemEnv) -> Result<Store, StoreError> {
 fn the_first_region_starts_at_index_and_term_5() {
     let mut env = MemEnv::default();
     bootstrap(&mut env);
-    assert_eq!(read(&env, Db::Kv, &keys::STORE_IDENT), Some(StoreIdent { cluster_id: 1, store_id: 1 }));
+    assert_eq!(
+        read(&env, Db::Kv, &keys::STORE_IDENT),
+        Some(StoreIdent { cluster_id: 1, store_id: 1, replica_floor: 0 })
+    );
     assert_eq!(read::<Region>(&env, Db::Kv, &keys::PREPARE_BOOTSTRAP), Some(first_region(3)));
     let state: RegionLocalState = read(&env, Db::Kv, &keys::region_state(REGION)).unwrap();
     assert_eq!((state.state(), state.region), (PeerState::Normal, Some(first_region(3))));

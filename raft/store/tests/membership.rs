@@ -9,10 +9,10 @@ use common::regions::{add, remove};
 use common::{Cluster, REGION, config, envelope, put, put_cf};
 use raft::Role;
 use raftstore::keys::{self, Key};
-use raftstore::proto::eraftpb::{ConfChangeTransition, MessageType};
+use raftstore::proto::eraftpb::{ConfChangeTransition, HardState, MessageType};
 use raftstore::proto::metapb::{Peer, PeerRole, Region, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{AdminRequest, ChangePeerRequest, RaftCmdRequest, admin_request};
-use raftstore::proto::raft_serverpb::{PeerState, RaftMessage, RegionLocalState};
+use raftstore::proto::raft_serverpb::{PeerState, RaftLocalState, RaftMessage, RegionLocalState};
 use raftstore::validate::RequestError;
 use raftstore::{Config, Db, Read};
 
@@ -33,12 +33,18 @@ fn state(cluster: &Cluster, id: u64, region: u64) -> Option<RegionLocalState> {
     Some(prost::Message::decode(state).unwrap())
 }
 
-/// What a store has of a region, beside its tombstone.
+/// The raft state of a region's replica, past or present.
+fn raft_state(cluster: &Cluster, id: u64, region: u64) -> RaftLocalState {
+    let state = cluster.nodes[&id].env.get(Db::Raft, &keys::raft_state(region)).unwrap();
+    state.map(|state| prost::Message::decode(state).unwrap()).unwrap_or_default()
+}
+
+/// What a store has of a region, beside its tombstone and what was promised.
 fn remains(cluster: &Cluster, id: u64, region: u64) -> Vec<Key> {
     let env = &cluster.nodes[&id].env;
     let of_region = |key: &Key| match *key {
+        Key::RaftState { region: of } => of == region && raft_state(cluster, id, region).last_index > 0,
         Key::RaftLog { region: of, .. }
-        | Key::RaftState { region: of }
         | Key::ApplyState { region: of }
         | Key::SnapshotRecord { region: of }
         | Key::Birth { region: of } => of == region,
@@ -455,17 +461,20 @@ fn a_removal_is_carried_on_with_wherever_a_crash_cuts_it() {
 }
 
 #[test]
-fn promises_go_after_the_tombstone_is_durable() {
+fn a_log_goes_after_the_tombstone_is_durable_and_promises_stay() {
     let mut cluster = four();
     cluster.stalled_dbs.insert((3, Db::Kv));
     cluster.remove_peer(REGION, 3);
     cluster.run(1_000);
     assert_eq!(state(&cluster, 3, REGION).unwrap().state(), PeerState::Tombstone);
     assert!(remains(&cluster, 3, REGION).contains(&Key::RaftState { region: REGION }));
+    let promised = raft_state(&cluster, 3, REGION).hard_state.unwrap();
     assert_eq!(cluster.value(3, "a").as_deref(), Some("1"));
     cluster.stalled_dbs.clear();
     cluster.settle();
     assert_eq!((remains(&cluster, 3, REGION), cluster.value(3, "a")), (vec![], None));
+    let hard_state = Some(HardState { commit: 0, ..promised });
+    assert_eq!(raft_state(&cluster, 3, REGION), RaftLocalState { hard_state, last_index: 0, last_term: 0 });
 }
 
 #[test]

@@ -104,11 +104,17 @@ fn promises_leave_in_order_once_each_is_durable() {
     let indexes = |cluster: &Cluster| -> Vec<u64> {
         cluster.nodes[&2].env.sent.iter().map(|message| message.message.as_ref().unwrap().index).collect()
     };
-    cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written - 2));
+    let durable = |cluster: &mut Cluster, up_to| {
+        cluster.with(2, |store, env, now| {
+            env.raft.make_durable(up_to);
+            store.on_synced(env, now, Db::Raft, up_to);
+        });
+    };
+    durable(&mut cluster, written - 2);
     assert_eq!(indexes(&cluster), [7]);
-    cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written - 2));
+    durable(&mut cluster, written - 2);
     assert_eq!(indexes(&cluster), [7]);
-    cluster.with(2, |store, env, now| store.on_synced(env, now, Db::Raft, written));
+    durable(&mut cluster, written);
     assert_eq!(indexes(&cluster), [7, 8, 9]);
 }
 
@@ -310,14 +316,14 @@ fn many_strangers_do_not_pile_up() {
 fn a_broken_database_stops_the_store() {
     for db in [Db::Raft, Db::Kv] {
         let mut cluster = Cluster::led(3);
-        cluster.nodes.get_mut(&1).unwrap().env.broken = Some(db);
+        cluster.nodes.get_mut(&1).unwrap().env.faults.broken = Some(db);
         let request = cluster.request(1, vec![put("k", "v")]);
         cluster.settle();
         let store = cluster.nodes[&1].store();
         assert_eq!(store.failed(), Some(&StoreError::Engine(EngineError::Full)));
         assert_eq!(store.next_deadline(), None);
         // No answer then, and none to anything else from now on.
-        cluster.nodes.get_mut(&1).unwrap().env.broken = None;
+        cluster.nodes.get_mut(&1).unwrap().env.faults.broken = None;
         let after = cluster.request(1, vec![get("k")]);
         cluster.settle();
         assert_eq!((cluster.reply(request), cluster.reply(after)), (None, None));
@@ -331,7 +337,7 @@ fn a_broken_database_stops_the_store() {
 #[test]
 fn a_failed_write_lets_no_promise_leave() {
     let mut cluster = Cluster::led(3);
-    cluster.nodes.get_mut(&2).unwrap().env.broken = Some(Db::Raft);
+    cluster.nodes.get_mut(&2).unwrap().env.faults.broken = Some(Db::Raft);
     cluster.request(1, vec![put("k", "v")]);
     cluster.deliver_from(1);
     cluster.finish_sync(2, Db::Raft);

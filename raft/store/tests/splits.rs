@@ -5,11 +5,11 @@
 mod common;
 
 use common::regions::remove;
-use common::{Cluster, REGION, config, get, put, scan};
+use common::{Cluster, REGION, config, envelope, get, put, scan};
 use raftstore::keys::{self, Key};
-use raftstore::proto::eraftpb::ConfChangeTransition;
+use raftstore::proto::eraftpb::{ConfChangeTransition, Message, MessageType};
 use raftstore::proto::errorpb::error::Reason;
-use raftstore::proto::metapb::RegionEpoch;
+use raftstore::proto::metapb::{Peer, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{
     GetResponse, RaftCmdRequest, Request, ScanPair, ScanResponse, SplitRequest, response::Result as Answer,
 };
@@ -389,6 +389,92 @@ fn a_split_makes_way_for_a_newer_replica_where_the_older_one_never_was() {
     assert_eq!(cluster.peer(4, right).map(|peer| (peer.peer_id(), peer.is_initialized())), Some((id, false)));
     cluster.lost = |_, _, _| false;
     cluster.converge(20);
+}
+
+/// A vote request to the replica on store 4, in term 90, of a candidate with all that there may be in a log.
+fn vote_request(cluster: &Cluster, region: u64, from_store: u64, to: u64) -> StoreMessage {
+    let from = cluster.member(region, from_store);
+    let vote = Message {
+        msg_type: MessageType::MsgRequestVote as i32,
+        from: from.id,
+        to,
+        term: 90,
+        index: 900,
+        log_term: 80,
+        ..Message::default()
+    };
+    let epoch = cluster.region_at_leader(region).region_epoch;
+    let to_peer = Some(Peer { id: to, store_id: 4, role: 0 });
+    envelope(RaftMessage {
+        region_id: region,
+        from_peer: Some(from),
+        to_peer,
+        region_epoch: epoch,
+        start_key: "m".into(),
+        message: Some(vote),
+        ..RaftMessage::default()
+    })
+}
+
+/// Whether store 4 has granted a vote since it was last asked.
+fn grants(cluster: &mut Cluster) -> bool {
+    cluster.finish_sync(4, Db::Raft);
+    let sent = cluster.nodes.get_mut(&4).unwrap().env.sent.drain(..);
+    let messages = sent.filter_map(|message| message.message);
+    messages.into_iter().any(|m| m.msg_type() == MessageType::MsgRequestVoteResponse && !m.reject)
+}
+
+/// The split brings an older replica, whose tombstone follows in a write of its own. A crash between the two leaves
+/// the older one, with what the newer one has promised; when it goes for good, that must not go with it.
+#[test]
+fn a_vote_outlives_an_older_replica_that_a_crash_has_left() {
+    let mut cluster = with_data(1);
+    cluster.stalled_dbs.insert((4, Db::Snapshots));
+    cluster.add_peer(REGION, 4);
+    cluster.run(1_000);
+    cluster.lost = chunks_and_later_regions_to_4;
+    let right = cluster.split("m");
+    let old = cluster.member(right, 4).id;
+    cluster.remove_peer(right, 4);
+    let new = cluster.add_peer(right, 4);
+    cluster.lost = chunks_to_4;
+    cluster.run(1_000);
+    assert_eq!(cluster.peer(4, right).unwrap().peer_id(), new);
+    let vote = vote_request(&cluster, right, 1, new);
+    cluster.with(4, |store, env, now| store.on_message(env, now, vote));
+    assert!(grants(&mut cluster), "to the first that asks");
+    cluster.stalled_dbs = [(4, Db::Kv)].into();
+    cluster.settle();
+    assert!(cluster.peer(4, REGION).unwrap().is_initialized());
+    cluster.isolated.insert(4);
+    let mut left_by_a_crash = 0;
+    for keep in 0..=cluster.nodes[&4].env.kv.unsynced() {
+        let mut cluster = cluster.clone();
+        cluster.stalled_dbs.clear();
+        cluster.crash(4, usize::MAX, keep);
+        cluster.boot(4);
+        cluster.settle_store(4);
+        if let Some(peer) = cluster.peer(4, right)
+            && peer.peer_id() == old
+        {
+            left_by_a_crash += 1;
+            let tombstone = RaftMessage {
+                region_id: right,
+                from_peer: Some(cluster.member(right, 1)),
+                to_peer: Some(Peer { id: old, store_id: 4, role: 0 }),
+                region_epoch: cluster.region_at_leader(right).region_epoch,
+                is_tombstone: true,
+                ..RaftMessage::default()
+            };
+            cluster.with(4, |store, env, now| store.on_message(env, now, envelope(tombstone)));
+            cluster.settle_store(4);
+            assert!(cluster.peer(4, right).is_none());
+        }
+        let other = vote_request(&cluster, right, 2, new);
+        cluster.with(4, |store, env, now| store.on_message(env, now, other));
+        assert!(!grants(&mut cluster), "a second vote in one term, with {keep} writes kept");
+    }
+    assert!(left_by_a_crash > 0);
 }
 
 #[test]

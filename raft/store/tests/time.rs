@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Cluster, MS, REGION, put};
+use proptest::prelude::*;
 use raft::Role;
 use raftstore::Db;
 
@@ -102,10 +103,11 @@ fn a_message_finds_the_clock_up_to_date() {
 fn a_clock_that_goes_back_does_no_harm() {
     let mut cluster = Cluster::led(3);
     cluster.run(500);
-    let before = deadline(&cluster, 2);
+    let left = deadline(&cluster, 2) - cluster.now;
     cluster.now = 0;
     cluster.with(2, |store, env, now| store.on_timer(env, now));
-    assert_eq!(deadline(&cluster, 2), before);
+    // As much is left as at the last heartbeat: what passed between that and the jump nobody knows.
+    assert!((left..left + 200 * MS).contains(&deadline(&cluster, 2)));
     assert_eq!(cluster.nodes[&2].peer().raft().role(), Role::Follower);
 }
 
@@ -141,4 +143,90 @@ fn an_input_names_the_regions_it_touched() {
     assert_eq!(cluster.nodes[&1].store().touched(), [REGION]);
     cluster.with(1, |store, env, now| store.on_synced(env, now, Db::Kv, 1));
     assert!(cluster.nodes[&1].store().touched().is_empty());
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Jump { store: u64, by: i64 },
+    Pass { ms: u64 },
+    Put,
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let ms = i64::try_from(MS).expect("small");
+    // Most are about as long as timeouts; some are as long as it gets.
+    let by = prop_oneof![
+        6 => -5_000 * ms..5_000 * ms,
+        1 => prop::sample::select(vec![i64::MIN / 4, i64::MAX / 4, 3_600_000 * ms, -3_600_000 * ms]),
+    ];
+    let event = prop_oneof![
+        4 => (1u64..=3, by).prop_map(|(store, by)| Event::Jump { store, by }),
+        4 => (0u64..3_000).prop_map(|ms| Event::Pass { ms }),
+        2 => Just(Event::Put),
+    ];
+    prop::collection::vec(event, 0..40)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Clocks that leap and go back: no store panics, stops, or campaigns more than once for one event; what was
+    /// acknowledged stays; and a region whose clocks go on has a leader after two election timeouts more than usual.
+    #[test]
+    fn clocks_that_jump_do_no_harm(events in events(), pre_vote in any::<bool>()) {
+        let config = raftstore::Config { pre_vote, check_quorum: pre_vote, ..common::config(0) };
+        let mut cluster = Cluster::led_with_spares(3, 0, config);
+        let mut acknowledged = String::new();
+        for (number, event) in events.into_iter().enumerate() {
+            match event {
+                Event::Jump { store, by } => {
+                    let before = cluster.nodes[&store].peer().raft().term();
+                    cluster.jump(store, by);
+                    cluster.with(store, |store, env, now| store.on_timer(env, now));
+                    let after = cluster.nodes[&store].peer().raft().term();
+                    prop_assert!(after <= before + 1, "from term {before} to {after} by a jump of {by}");
+                }
+                Event::Pass { ms } => cluster.run(ms),
+                Event::Put => {
+                    if let Some(leader) = cluster.leader_of(REGION) {
+                        let suffix = format!("<{number};");
+                        let request = cluster.request(leader, vec![common::append("k", &suffix)]);
+                        cluster.settle();
+                        let header = cluster.reply(request).and_then(|reply| reply.header.clone());
+                        if header.is_some_and(|header| header.error.is_none()) {
+                            acknowledged.push_str(&suffix);
+                        }
+                    }
+                }
+            }
+        }
+        for (id, node) in &cluster.nodes {
+            prop_assert!(node.store().failed().is_none() && node.store().next_deadline().is_some(), "store {id}");
+        }
+        // No timer was set for longer than an election timeout of twice 10 ticks.
+        cluster.run(10_000);
+        prop_assert_eq!(cluster.leaders().len(), 1);
+        cluster.converge(10);
+        let value = cluster.value(1, "k").unwrap_or_default();
+        for suffix in acknowledged.split_inclusive(';') {
+            prop_assert_eq!(value.matches(suffix).count(), 1, "{} in {}", suffix, value);
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_delays_nothing_by_more_than_was_left() {
+    let mut cluster = Cluster::new(3);
+    let sleep = deadline(&cluster, 1) - cluster.now;
+    for id in 1..=3 {
+        cluster.jump(id, -i64::try_from(START).expect("small"));
+    }
+    // The timers that were set run out as they would have; the clocks say that nothing is due yet.
+    cluster.run(sleep / MS);
+    for id in 1..=3 {
+        let left = deadline(&cluster, id).saturating_sub(cluster.now - START);
+        assert!(left <= 2_000 * MS, "store {id} sleeps for {left}");
+    }
+    cluster.run(5_000);
+    assert_eq!(cluster.leaders().len(), 1);
 }

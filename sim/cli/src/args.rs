@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use raftsim_harness::scenario::MAX_SEED;
 
+use crate::fuzz::args::{FuzzArgs, GenArgs, ReportArgs};
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    every run was clean
@@ -12,6 +14,7 @@ Exit codes:
   2    bad usage, or a scenario file with errors; nothing was run
   3    no finding, but a check ran out of its budget
   70   a run was not deterministic, or raftsim itself failed
+  130  `fuzz` was stopped by Ctrl-C
   141  whoever read the output stopped before its end, as after `| head`
 ";
 
@@ -44,6 +47,15 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Check that scenario files make sense, without running them.
     Check(CheckArgs),
+    /// Check histories of clients, recorded here or elsewhere.
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Draw scenarios from seeds, run them, and keep what breaks.
+    Fuzz(FuzzArgs),
+    /// Print the scenario that `fuzz` draws from a seed.
+    Gen(GenArgs),
+    /// Print the summary of a campaign, or of all its shards together.
+    Report(ReportArgs),
     /// Print the JSON schema of scenario files, for editors.
     Schema,
     /// Print a completion script for a shell.
@@ -85,9 +97,52 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub trace: Option<PathBuf>,
 
+    /// Write what clients called and were told to a file, for `raftsim history`. Needs one file, one seed.
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+
     /// How to print results.
     #[arg(long, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
     pub format: Format,
+}
+
+/// What to do with histories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HistoryCommand {
+    /// Say whether histories are linearizable, and if not, why.
+    Check(HistoryCheckArgs),
+}
+
+const HISTORY_EXIT_CODES: &str = "\
+Exit codes:
+  0    every history is linearizable
+  1    one is not
+  2    bad usage, or a file that cannot be read
+  3    none is known not to be, but for one the search ran out of its budget
+";
+
+/// Arguments of `raftsim history check`.
+#[derive(Debug, Args)]
+#[command(after_help = HISTORY_EXIT_CODES)]
+pub(crate) struct HistoryCheckArgs {
+    /// Files with one history each.
+    #[arg(value_name = "FILE", required = true)]
+    pub paths: Vec<PathBuf>,
+
+    /// What the files are written in; by default, each file's first line tells.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<HistoryFormat>,
+}
+
+/// Formats of histories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// JSON Lines, as `raftsim run --history` writes them.
+    Raftsim,
+    /// A log of Jepsen's etcd test: one register.
+    Jepsen,
+    /// Porcupine's key-value text.
+    Porcupine,
 }
 
 /// Arguments of `raftsim check`.
@@ -101,13 +156,14 @@ pub(crate) struct CheckArgs {
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A table, and what there is to know about each failure.
+    /// Text for people: what there is to know about each failure, and a summary.
     Human,
     /// JSON Lines: an object for each run, and a summary.
     Json,
 }
 
-fn seed(text: &str) -> Result<u64, String> {
+/// A number of 63 bits.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
     let number = match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),

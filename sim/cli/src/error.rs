@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Unknown = 3,
     /// Our own mistake; `EX_SOFTWARE` of sysexits.h.
     Internal = 70,
+    /// Somebody stopped a campaign: what a shell reports for `SIGINT`.
+    Interrupted = 130,
     /// The reader of our output has left: what a shell reports for `SIGPIPE`, since it is unknown what the reader
     /// missed.
     Pipe = 141,
@@ -36,7 +38,15 @@ pub(crate) enum Error {
     /// Scenarios that were to be run.
     #[error("{0}, nothing was run")]
     Run(Broken),
-    /// The file for a trace cannot be written.
+    /// One seed, two results.
+    #[error("seed {seed} has another result in {}: two machines, two runs", path.display())]
+    Contradiction {
+        /// The seed.
+        seed: u64,
+        /// Where the second one is.
+        path: PathBuf,
+    },
+    /// A file cannot be written: that of a trace, or of a campaign.
     #[error("cannot write {}: {source}", path.display())]
     Write {
         /// The file.
@@ -65,7 +75,7 @@ impl Error {
         match self {
             Error::Usage(_) | Error::Check(_) | Error::Run(_) | Error::Write { .. } => Exit::Usage,
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Pipe,
-            Error::Output(_) => Exit::Internal,
+            Error::Output(_) | Error::Contradiction { .. } => Exit::Internal,
         }
     }
 

@@ -140,7 +140,7 @@ fn replay(file: &File, seed: u64) -> String {
 }
 
 /// As a shell reads it back.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !path.is_empty() && path.chars().all(plain) {
         return path.to_owned();
@@ -191,6 +191,9 @@ mod tests {
             trace_hash: 0,
             regions: 1,
             region: 1,
+            withheld: 0,
+            stalled: None,
+            decided: Default::default(),
             stores: Vec::new(),
         };
         assert_eq!(
@@ -219,6 +222,9 @@ mod tests {
             trace_hash: 0,
             regions: 3,
             region: 1_000,
+            withheld: 0,
+            stalled: None,
+            decided: Default::default(),
             stores: vec![summary(1, true), summary(2, false)],
         };
         let mut out = Vec::new();

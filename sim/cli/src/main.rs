@@ -8,6 +8,8 @@ mod args;
 mod error;
 mod explain;
 mod files;
+mod fuzz;
+mod history;
 mod numbers;
 mod output;
 mod run;
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Cli, Command};
+use args::{Cli, Command, HistoryCommand};
 use error::{Error, Exit};
 
 #[cfg(feature = "mimalloc")]
@@ -46,6 +48,10 @@ fn dispatch(cli: Cli) -> Exit {
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check(&args.paths),
+        Command::History(HistoryCommand::Check(args)) => history::check(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
+        Command::Gen(args) => fuzz::generate(&args),
+        Command::Report(args) => fuzz::report(&args),
         Command::Schema => schema(),
         Command::Completions { shell } => completions(shell),
     };

@@ -23,6 +23,7 @@ use raftsim_harness::transcript;
 use crate::args::{Format, RunArgs};
 use crate::error::{Error, Exit};
 use crate::files::{self, File};
+use crate::history;
 use crate::output::{Human, Json, Output, Totals, paint};
 
 /// What became of one file with one seed.
@@ -40,6 +41,9 @@ pub(crate) struct Outcome {
 /// Bad usage, broken scenarios, or output that cannot be written.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
     let shows_one = args.story || args.trace.is_some();
+    if args.history.is_some() && args.seeds > 1 {
+        return Err(Error::Usage("--history keeps that of one run: give no --seeds".to_owned()));
+    }
     if shows_one && args.seeds > 1 {
         return Err(Error::Usage("--story and --trace show one run: give no --seeds".to_owned()));
     }
@@ -53,7 +57,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
         let message = format!("--story and --trace show one run, and here are {} scenarios", files.len());
         return Err(Error::Usage(message));
     }
+    if args.history.is_some() && files.len() > 1 {
+        let message = format!("--history keeps that of one run, and here are {} scenarios", files.len());
+        return Err(Error::Usage(message));
+    }
     let plan = Plan { files: &files, args };
+    if let (Some(path), Some(file)) = (&args.history, files.first()) {
+        history::keep(file, plan.seed(0), path)?;
+    }
     if let (true, Some(file)) = (shows_one, files.first()) {
         show(file, plan.seed(0), args)?;
     }
@@ -68,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
 /// One scenario with one seed, once more, and what it recorded.
 pub(crate) fn again(file: &File, seed: u64, detail: Detail) -> (Report, Option<Record>) {
     let options = Options { record: Some(detail), ..Options::default() };
-    let Finished { report, record } = run_scenario(Arc::clone(&file.scenario), seed, options);
+    let Finished { report, record, .. } = run_scenario(Arc::clone(&file.scenario), seed, options);
     (report, record)
 }
 
@@ -227,19 +238,19 @@ fn progress(tasks: usize) -> ProgressBar {
     ProgressBar::new(tasks as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Wall time, for the summary and nothing else.
-struct Stopwatch(
+/// Wall time, for summaries and bounds of campaigns and nothing else.
+pub(crate) struct Stopwatch(
     #[allow(clippy::disallowed_types, reason = "how long the tool took is the one use of wall time")]
     std::time::Instant,
 );
 
 impl Stopwatch {
     #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "as above")]
-    fn start() -> Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
         Stopwatch(std::time::Instant::now())
     }
 
-    fn millis(&self) -> u64 {
+    pub(crate) fn millis(&self) -> u64 {
         u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -7,10 +7,11 @@
 //!
 //! A job is done when an attempt succeeds; a client never gives up. `client/walk.rs` says which store it asks next.
 //!
-//! An attempt may take several requests: a scan asks one region after the other. It goes on for as long as each
-//! answer brings it further, be it with its next part or with better knowledge of where that is, and then it is one
-//! operation that reads each key at some time between its call and its return. Where the client would have to pause,
-//! or has no answer in time, the attempt ends, and the next one begins from the start.
+//! An attempt may take several requests: a scan asks one region after the other, and is one operation that reads each
+//! key at some time between its call and its return. Once it has read a part it keeps that, however long the next one
+//! takes, and ends only with the last: of a hundred regions there may always be one that does not serve just now, and
+//! a scan that began anew for each of those would never end. Only reads take several requests, so that nothing can come
+//! of the ones that were not answered.
 
 mod walk;
 mod workload;
@@ -271,14 +272,9 @@ impl<C: Session> ClientNode<C> {
             Answer::Unknown => Outcome::Unknown,
             Answer::NotLeader { .. } | Answer::Learned | Answer::Refused => Outcome::Failed,
         };
-        match then {
-            // Nothing is lost of what it has read.
-            Then::AtOnce if self.attempt.is_some_and(|attempt| attempt.parts > 0) => {}
-            Then::AtOnce => self.give_up(outcome),
-            Then::AfterBackoff => {
-                self.give_up(outcome);
-                self.retry_at = Some(now + self.config.backoff);
-            }
+        self.give_up(outcome);
+        if then == Then::AfterBackoff {
+            self.retry_at = Some(now + self.config.backoff);
         }
     }
 
@@ -298,8 +294,11 @@ impl<C: Session> ClientNode<C> {
         self.done += 1;
     }
 
-    /// Ends an attempt without success.
+    /// Ends an attempt without success, unless it has read something.
     fn give_up(&mut self, outcome: Outcome) {
+        if self.attempt.is_some_and(|attempt| attempt.parts > 0) {
+            return;
+        }
         self.reports.push(Report::Return(outcome));
         self.attempt = None;
     }

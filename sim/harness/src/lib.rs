@@ -7,10 +7,13 @@
 
 pub mod check;
 pub mod client;
+pub mod fingerprint;
+pub mod fuzz;
 pub mod history;
 pub mod linearizability;
 pub mod message;
 pub mod node;
+pub mod reach;
 pub mod record;
 pub mod report;
 pub mod run;

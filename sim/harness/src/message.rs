@@ -1,8 +1,12 @@
 //! What travels on the simulated network: messages between stores, requests and replies of clients, and what stores and
 //! the placement driver have to say to each other.
+//!
+//! Messages travel as values. Their bytes ([`Wire::encode`]) are made where somebody asks for them: on links with a
+//! bandwidth, which need their number; where the network damages a message; and all of them where a scenario says so.
 
 use raft_proto::eraftpb::{self, MessageType};
 use raftsim_kernel::{Kind, Message, TraceHasher};
+use raftstore::frame;
 use twox_hash::XxHash3_64;
 
 use crate::scenario::ast::MessageKind;
@@ -78,7 +82,82 @@ pub fn kind_bits(kind: MessageKind) -> u64 {
 /// links that make copies leave them alone.
 pub const REQUEST_BIT: u64 = REQUEST.bit();
 
+/// What a message begins with: its variant.
+const PEER: u8 = 1;
+const TO_PLACEMENT: u8 = 2;
+const FROM_PLACEMENT: u8 = 3;
+const REQUESTED: u8 = 4;
+const REPLIED: u8 = 5;
+
+impl<S: System> Wire<S> {
+    /// Its bytes on the wire: a frame with a checksum.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let (variant, id, payload) = match self {
+            Wire::Peer(message) => (PEER, None, message.to_wire()),
+            Wire::ToPlacement(request) => (TO_PLACEMENT, None, request.to_wire()),
+            Wire::FromPlacement(response) => (FROM_PLACEMENT, None, response.to_wire()),
+            Wire::Request { id, request } => (REQUESTED, Some(*id), request.to_wire()),
+            Wire::Reply { id, reply } => (REPLIED, Some(*id), reply.to_wire()),
+        };
+        let mut bytes = vec![variant];
+        bytes.extend(id.iter().flat_map(|id| id.to_be_bytes()));
+        bytes.extend(payload);
+        frame::encode(&bytes)
+    }
+
+    /// What a frame holds; `None` where it is none, or damaged.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Wire<S>> {
+        let (variant, rest) = frame::decode(bytes).ok()?.split_first()?;
+        let numbered = || rest.split_first_chunk().map(|(id, payload)| (u64::from_be_bytes(*id), payload));
+        Some(match *variant {
+            PEER => Wire::Peer(Box::new(Payload::from_wire(rest)?)),
+            TO_PLACEMENT => Wire::ToPlacement(Box::new(Payload::from_wire(rest)?)),
+            FROM_PLACEMENT => Wire::FromPlacement(Box::new(Payload::from_wire(rest)?)),
+            REQUESTED => {
+                let (id, payload) = numbered()?;
+                Wire::Request { id, request: Box::new(Payload::from_wire(payload)?) }
+            }
+            REPLIED => {
+                let (id, payload) = numbered()?;
+                Wire::Reply { id, reply: Box::new(Payload::from_wire(payload)?) }
+            }
+            _ => return None,
+        })
+    }
+
+    /// What a receiver makes of its bytes.
+    ///
+    /// # Panics
+    /// Where that is not the same: an encoding that loses something is an error of the system under test.
+    #[must_use]
+    pub(crate) fn recoded(&self) -> Wire<S> {
+        let hash = |message: &Wire<S>| {
+            let mut hash = TraceHasher::default();
+            message.digest(&mut hash);
+            hash.value()
+        };
+        let decoded = Wire::decode(&self.encode());
+        let same = decoded.filter(|decoded| hash(decoded) == hash(self));
+        same.unwrap_or_else(|| panic!("a message does not survive its encoding: {}", describe(self)))
+    }
+}
+
 impl<S: System> Message for Wire<S> {
+    fn size(&self) -> u64 {
+        self.encode().len() as u64
+    }
+
+    /// One bit of its frame is wrong. A receiver that does not notice takes what the bytes say.
+    fn corrupted(self, bits: u64) -> Option<Wire<S>> {
+        let mut bytes = self.encode();
+        let bit = bits % (bytes.len() as u64 * 8);
+        let byte = usize::try_from(bit / 8).ok().and_then(|place| bytes.get_mut(place))?;
+        *byte ^= 1 << (bit % 8);
+        Wire::decode(&bytes)
+    }
+
     fn kind(&self) -> Kind {
         match self {
             Wire::Peer(message) => message.kind(),

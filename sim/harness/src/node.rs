@@ -39,6 +39,8 @@ pub struct StoreNode<S> {
     pub answered: Result<(), String>,
     /// The machine of the placement driver, if there is one.
     placement: Option<NodeId>,
+    /// Whether messages travel as bytes.
+    encodes: bool,
 }
 
 /// The placement driver's machine. Its one database holds one value.
@@ -53,6 +55,8 @@ pub struct PlacementNode<P> {
     /// When the driver wants to be woken.
     wake: Option<Time>,
     alarm: Alarm,
+    /// Whether messages travel as bytes.
+    encodes: bool,
 }
 
 /// What comes to a machine from outside.
@@ -84,7 +88,7 @@ impl<S: System> Node<S> {
     /// The machine of a store that has not booted, in a cluster with or without a placement driver.
     #[must_use]
     pub fn store(system: S, placement: Option<NodeId>) -> Node<S> {
-        Node::Store(Box::new(StoreNode { system, answered: Ok(()), placement }))
+        Node::Store(Box::new(StoreNode { system, answered: Ok(()), placement, encodes: false }))
     }
 
     /// The machine of a placement driver that has not booted.
@@ -96,7 +100,19 @@ impl<S: System> Node<S> {
             writing: None,
             wake: None,
             alarm: Alarm::default(),
+            encodes: false,
         }))
+    }
+
+    /// The same machine, but all that it sends is encoded and decoded on the way, and what clients send it.
+    #[must_use]
+    pub fn encoding(mut self, encodes: bool) -> Node<S> {
+        match &mut self {
+            Node::Store(store) => store.encodes = encodes,
+            Node::Placement(placement) => placement.encodes = encodes,
+            Node::Client(_) => {}
+        }
+        self
     }
 
     /// The store, if this is one.
@@ -144,12 +160,16 @@ impl<S: System> Process for Node<S> {
     #[inline]
     fn on_message(&mut self, from: NodeId, message: Wire<S>, cx: &mut Cx<'_, S>) {
         match (self, message) {
+            (Node::Store(store), request @ Wire::Request { .. }) => {
+                // Clients leave the encoding of what they send to its receiver.
+                let request = if store.encodes { request.recoded() } else { request };
+                if let Wire::Request { id, request } = request {
+                    let id = RequestId::new(from, id);
+                    store.with(cx, |system, cx| system.on_request(id, *request, cx));
+                }
+            }
             (Node::Store(store), Wire::Peer(message)) => {
                 store.with(cx, |system, cx| system.on_message(store_of(from), *message, cx));
-            }
-            (Node::Store(store), Wire::Request { id, request }) => {
-                let id = RequestId::new(from, id);
-                store.with(cx, |system, cx| system.on_request(id, *request, cx));
             }
             (Node::Store(store), Wire::FromPlacement(response)) => {
                 store.with(cx, |system, cx| system.on_placement(*response, cx));
@@ -179,6 +199,13 @@ impl<S: System> Process for Node<S> {
             Node::Store(store) => store.with(cx, |system, cx| system.on_synced(db, up_to, cx)),
             Node::Placement(placement) => placement.on_synced::<S>(up_to, cx),
             Node::Client(_) => {}
+        }
+    }
+
+    fn on_sync_failed(&mut self, db: DbId, cx: &mut Cx<'_, S>) {
+        // Only the disks of stores fail.
+        if let Node::Store(store) = self {
+            store.with(cx, |system, cx| system.on_sync_failed(db, cx));
         }
     }
 
@@ -214,7 +241,7 @@ impl<S: System> StoreNode<S> {
         cx: &mut Cx<'_, S>,
         input: impl FnOnce(&mut S, &mut StoreContext<'_, '_, S>) -> R,
     ) -> R {
-        input(&mut self.system, &mut StoreContext::new(cx, self.placement))
+        input(&mut self.system, &mut StoreContext::new(cx, self.placement, self.encodes))
     }
 }
 
@@ -260,7 +287,8 @@ impl<P: Placement> PlacementNode<P> {
             self.persist::<S>(value, cx);
         }
         for (store, response) in effects.send {
-            cx.send(node_of(store), Wire::FromPlacement(Box::new(response)));
+            let response = Wire::<S>::FromPlacement(Box::new(response));
+            cx.send(node_of(store), if self.encodes { response.recoded() } else { response });
         }
         self.wake = effects.wake.or(self.wake);
         if let Some(span) = self.wake.and_then(|wake| self.alarm.arm(cx.now(), wake)) {

@@ -11,7 +11,7 @@ mod words;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use raftsim_kernel::{Cause, Fate, NodeId, Time};
+use raftsim_kernel::{Cause, DbId, Fate, NodeId, Time};
 
 use crate::check::{ReplicaState, Role};
 use crate::message::{Wire, describe};
@@ -81,6 +81,12 @@ pub enum What {
     Up,
     /// A machine went down, and lost so much.
     Down(String),
+    /// A machine lost its disk.
+    Wiped,
+    /// A sync of this database failed.
+    SyncFailed(String),
+    /// A store refuses to serve, for this reason.
+    Stopped(String),
     /// An event; only in a full record.
     Event(String),
 }
@@ -254,6 +260,17 @@ impl Record {
         }
     }
 
+    /// A machine that is down lost its disk, and with it every replica.
+    pub(crate) fn wiped(&mut self, time: Time, node: NodeId) {
+        self.known.retain(|(on, _), _| *on != node);
+        self.push(time, self.place(node), 0, What::Wiped);
+    }
+
+    /// A store refuses to serve from now on.
+    pub(crate) fn stopped(&mut self, time: Time, node: NodeId, why: &str) {
+        self.push(time, self.place(node), 0, What::Stopped(why.to_owned()));
+    }
+
     pub(crate) fn cause<S: System>(&mut self, time: Time, node: NodeId, cause: &Cause<'_, Node<S>>) {
         let place = self.place(node);
         if let Cause::Message { message: Wire::FromPlacement(response), .. } = cause
@@ -271,6 +288,9 @@ impl Record {
                 self.push(time, place, 0, What::Down(lost(losses, S::DATABASES)));
             }
             (Cause::Crash { .. }, _) => self.push(time, place, 0, What::Down(String::new())),
+            (Cause::SyncFailed { db }, Place::Store(_)) => {
+                self.push(time, place, 0, What::SyncFailed(database::<S>(*db)));
+            }
             _ if self.detail == Detail::Story => {}
             _ => {
                 let (region, text) = self.event(cause);
@@ -288,10 +308,8 @@ impl Record {
             }
             Cause::Timer { .. } => (0, "timer".to_owned()),
             Cause::Task { .. } => (0, "background work done".to_owned()),
-            Cause::Synced { db, up_to } => {
-                let name = S::DATABASES.get(usize::from(db.0)).unwrap_or(&"a database");
-                (0, format!("synced {name} to {up_to}"))
-            }
+            Cause::Synced { db, up_to } => (0, format!("synced {} to {up_to}", database::<S>(*db))),
+            Cause::SyncFailed { db } => (0, format!("sync of {} failed", database::<S>(*db))),
             Cause::Input(NodeInput::Operator { region, command }) => (*region, told(command)),
             Cause::Input(NodeInput::Placement(PlacementInput::Order(order))) => (0, ordered(order)),
             Cause::Input(NodeInput::Placement(PlacementInput::Quiet)) => (0, "told to be quiet".to_owned()),
@@ -310,7 +328,7 @@ impl Record {
     ) {
         let (place, region) = (self.place(from), region_of(message));
         // Where a snapshot is data of a store it is no small thing to send one.
-        if S::DATA_DB.is_some() && is_snapshot(message) {
+        if S::DATA_DB.is_some() && is_snapshot(message) && fate != Fate::Corrupted {
             self.push(time, place, region, What::Sends(u64::from(to.0) + 1));
         }
         if self.detail == Detail::Story {
@@ -323,6 +341,8 @@ impl Record {
             Fate::Delayed(span) => format!("delayed by {span}"),
             Fate::Held => "held".to_owned(),
             Fate::Undelivered => "undelivered".to_owned(),
+            Fate::Clogged => "clogged".to_owned(),
+            Fate::Corrupted => "corrupted".to_owned(),
         };
         let text = format!(">{} {}: {fate}", self.name(to), describe(message));
         self.push(time, place, region, What::Event(text));
@@ -349,6 +369,11 @@ impl Known {
             version: view.range.version,
         }
     }
+}
+
+/// A database's name.
+fn database<S: System>(db: DbId) -> String {
+    S::DATABASES.get(usize::from(db.0)).copied().unwrap_or("a database").to_owned()
 }
 
 /// The region that a message is about; 0 for none.

@@ -3,6 +3,8 @@
 use raftsim_kernel::{Duration, Time};
 
 use crate::check::Violation;
+use crate::linearizability::Decided;
+use crate::reach::ReachSet;
 use crate::scenario::ast::Check;
 use crate::watch::Counters;
 
@@ -71,10 +73,18 @@ pub struct Report {
     pub counters: Counters,
     /// The hash over every event.
     pub trace_hash: u64,
+    /// The situations that it came into.
+    pub reach: ReachSet,
+    /// How many steps the budget withheld, so that the cluster could survive the others.
+    pub withheld: u64,
+    /// Why the core that was left may stand still, where it does.
+    pub stalled: Option<crate::run::Stall>,
     /// How many regions the running stores have replicas of.
     pub regions: usize,
     /// The region that the stores are shown with: that of the finding, or else the first.
     pub region: u64,
+    /// How it was decided that the clients' history is linearizable: keys by tier. None where it was not looked at.
+    pub decided: Decided,
     /// The stores at the end.
     pub stores: Vec<StoreSummary>,
 }

@@ -122,6 +122,9 @@ fn words(what: &What) -> String {
         What::Up => "up".to_owned(),
         What::Down(lost) if lost.is_empty() => "down".to_owned(),
         What::Down(lost) => format!("down (lost {lost})"),
+        What::Wiped => "disk lost".to_owned(),
+        What::SyncFailed(database) => format!("sync of {database} failed"),
+        What::Stopped(why) => format!("STOPPED: {why}"),
     }
 }
 
@@ -170,6 +173,12 @@ enum Kind {
     },
     Up,
     Down,
+    /// Lost its disk.
+    Wiped,
+    /// Its disk fails it. Never the same as another store's: each has its own reason.
+    Fails {
+        store: usize,
+    },
     /// Has another membership.
     Members,
     /// Has a part of its range.
@@ -292,6 +301,8 @@ impl Teller {
             What::Role { role: Role::Leader, .. } => Kind::Leads { store: slot },
             What::Up => Kind::Up,
             What::Down(_) => Kind::Down,
+            What::Wiped => Kind::Wiped,
+            What::SyncFailed(_) | What::Stopped(_) => Kind::Fails { store: slot },
             What::Members(_) => Kind::Members,
             What::Split(_) => Kind::Split,
             What::Created(_) => Kind::Created,

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use raftsim_harness::linearizability::{Action, Budget, CasOutcome, Operation, Verdict, check};
+use raftsim_harness::linearizability::{
+    Action, Budget, CasOutcome, Operation, Place, Verdict, check, judge, order,
+};
 
 type Value = Option<Bytes>;
 
@@ -50,8 +52,10 @@ fn brute_force(operations: &[Operation]) -> bool {
     })
 }
 
-/// Compares the verdicts; of a violation, checks the refutation too.
+/// Compares the verdicts of all tiers; of a violation, checks the refutation too.
 fn agree(operations: &[Operation]) -> Result<(), TestCaseError> {
+    prop_assert!(!order(operations) || brute_force(operations), "accepted wrongly: {operations:#?}");
+    prop_assert_eq!(judge(operations, Budget::default()).verdict, check(operations, Budget::default()));
     match check(operations, Budget::default()) {
         Verdict::Linearizable => prop_assert!(brute_force(operations), "passed wrongly: {operations:#?}"),
         Verdict::Unknown { .. } => prop_assert!(false, "out of budget: {operations:#?}"),
@@ -109,6 +113,7 @@ fn with_spans(spans: Vec<usize>, actions: Vec<(Action, bool, bool)>) -> Vec<Oper
             ret: (!open).then_some(a.max(b)),
             key: Bytes::from_static(if second { b"y" } else { b"x" }),
             action,
+            place: None,
         }
     };
     actions.into_iter().enumerate().map(operation).collect()
@@ -140,12 +145,14 @@ fn recorded(moves: Vec<Move>, clients: usize) -> Vec<Operation> {
         phases[client] = match phases[client] {
             Phase::Idle => {
                 let key = Bytes::from_static(b"x");
-                operations.push(Operation { client: client as u64, call: at, ret: None, key, action });
+                let client = client as u64;
+                operations.push(Operation { client, call: at, ret: None, key, action, place: None });
                 Phase::Called(operations.len() - 1)
             }
             Phase::Called(_) if gives_up => Phase::Idle,
             Phase::Called(index) => {
                 answer_truly(&mut operations[index].action, &mut value);
+                operations[index].place = Some(Place { after: at, number: at });
                 Phase::Effective(index)
             }
             Phase::Effective(_) if gives_up => Phase::Idle,
@@ -171,6 +178,14 @@ fn answer_truly(action: &mut Action, value: &mut Value) {
     *value = take_effect(action, true, value).expect("a true answer is right");
 }
 
+/// The same with other places: a guess is a guess.
+fn shuffled(mut operations: Vec<Operation>, places: &[u64]) -> Vec<Operation> {
+    for (operation, place) in operations.iter_mut().zip(places) {
+        operation.place = Some(Place { after: place % 16, number: *place });
+    }
+    operations
+}
+
 fn moves(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec((0..8usize, action(), prop::bool::weighted(0.1)), count)
 }
@@ -183,8 +198,9 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn random_histories(operations in random_history()) {
+    fn random_histories(operations in random_history(), places in prop::collection::vec(any::<u64>(), 7)) {
         agree(&operations)?;
+        agree(&shuffled(operations, &places))?;
     }
 
     #[test]
@@ -220,5 +236,17 @@ proptest! {
     fn recorded_histories_are_linearizable(moves in moves(1..600), clients in 1..9usize) {
         let operations = recorded(moves, clients);
         prop_assert_eq!(check(&operations, Budget::default()), Verdict::Linearizable);
+    }
+
+    #[test]
+    fn the_order_of_execution_is_accepted(moves in moves(1..600), clients in 1..9usize) {
+        // Where every call is answered, nothing is left to guess.
+        let moves: Vec<Move> = moves.into_iter().map(|(client, action, _)| (client, action, false)).collect();
+        let mut operations = recorded(moves, clients);
+        operations.retain(|operation| operation.place.is_some() || operation.ret.is_some());
+        operations.iter_mut().filter(|operation| operation.ret.is_none()).for_each(|operation| {
+            operation.ret = Some(1_000);
+        });
+        prop_assert!(order(&operations), "{operations:#?}");
     }
 }

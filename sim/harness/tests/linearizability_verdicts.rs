@@ -46,6 +46,7 @@ fn history(lines: &[(&str, Action)]) -> Vec<Operation> {
         ret: column(line, ']'),
         key: bytes("k"),
         action: action.clone(),
+        place: None,
     };
     lines.iter().enumerate().map(operation).collect()
 }
@@ -203,9 +204,17 @@ fn reads_without_an_answer_are_no_matter() {
 fn keys_are_independent_and_a_violation_beats_an_unknown() {
     // Key "a" is hard: concurrent puts whose order only the last read tells. Key "z" is plainly wrong.
     let mut operations: Vec<Operation> = (0..12)
-        .map(|n| Operation { client: n, call: n, ret: Some(100 + n), key: bytes("a"), action: append("x") })
+        .map(|n| Operation {
+            client: n,
+            call: n,
+            ret: Some(100 + n),
+            key: bytes("a"),
+            action: append("x"),
+            place: None,
+        })
         .collect();
-    let read = Operation { client: 0, call: 200, ret: Some(201), key: bytes("a"), action: get("y") };
+    let read =
+        Operation { client: 0, call: 200, ret: Some(201), key: bytes("a"), action: get("y"), place: None };
     operations.push(read.clone());
     let small = Budget { total: 1_000, per_key: 8 };
     assert!(
@@ -284,4 +293,65 @@ key "k" is not linearizable: no order explains 4 answers (1 more call was never 
 after number 3 in the best order, the value is "ab"
 without a place: client 4's compare "a" and set "d" -> set"#;
     assert_eq!(refutation.to_string(), expected.trim_start());
+}
+
+#[test]
+fn a_refutation_says_what_speaks_against_each_answer() {
+    let why = |lines: &[(&str, Action)]| rejects(lines).why().join("\n");
+    let never_made = why(&[("[]", put("a")), ("  []", get("b"))]);
+    assert_eq!(never_made, r#"client 1's get (2..3) tells of "b", which nothing before its return makes"#);
+    let stale = why(&[("[]", put("a")), ("  []", put("b")), ("    []", get("a"))]);
+    let expected = r#"client 2's get (4..5) tells of "a", as client 0's put "a" (0..1) left it; client 1's put "b" (2..3) came in between"#;
+    assert_eq!(stale, expected);
+    let lost = why(&[("[]", put("a")), ("  []", get_absent())]);
+    let expected = r#"client 1's get (2..3) tells of an absent key, as the start left it; client 0's put "a" (0..1) came in between"#;
+    assert_eq!(lost, expected);
+    let torn =
+        why(&[("[    ]", put("a")), ("[    ]", put("b")), ("      []", get("a")), ("        []", get("b"))]);
+    let expected = r#"client 3's get (8..9) tells of "b", as client 1's put "b" (0..5) may have left it; with the other answers, never at that time"#;
+    assert_eq!(torn, expected);
+}
+
+/// One register by many clients at once, in waves: in each, all write and one of them reads what nobody can order.
+fn tangled(waves: u64, clients: u64) -> Vec<Operation> {
+    let wave = |wave: u64| {
+        let at = wave * 1_000;
+        let write = move |client: u64| Operation {
+            client,
+            call: at + client,
+            ret: Some(at + 500 + client),
+            key: bytes("k"),
+            action: append(&format!("{client},")),
+            place: None,
+        };
+        (0..clients).map(write)
+    };
+    let mut operations: Vec<Operation> = (0..waves).flat_map(wave).collect();
+    let end = waves * 1_000;
+    let action = get("nothing of that");
+    operations.push(Operation {
+        client: 0,
+        call: end,
+        ret: Some(end + 1),
+        key: bytes("k"),
+        action,
+        place: None,
+    });
+    operations
+}
+
+#[test]
+fn a_refutation_costs_no_more_than_the_budget_of_a_key() {
+    // The last read is refuted at once; that it is the last one that fails takes a search of each prefix.
+    let operations = tangled(50, 40);
+    let Verdict::Violation(refutation) = check(&operations, Budget { total: 200_000, per_key: 200_000 })
+    else {
+        panic!("the read of what nobody wrote is found at once");
+    };
+    assert_eq!(
+        refutation.unplaced.last().map(|&last| &refutation.operations[last].action),
+        Some(&get("nothing of that"))
+    );
+    assert!(refutation.to_string().lines().count() < 50, "it is told in a few lines");
+    assert!(refutation.why().len() <= 20);
 }

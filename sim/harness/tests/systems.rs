@@ -314,7 +314,7 @@ fn the_record_says_why_a_change_was_refused() {
         { change = { add = [4] } },
         { change = { remove = [1] }, refused = true },"#;
     let options = Options { record: Some(Detail::Story), ..Options::default() };
-    let Finished { report, record } =
+    let Finished { report, record, .. } =
         run(raft("cluster = { stores = 4, voters = [1, 2, 3] }", steps), 1, options);
     assert_eq!(report.verdict, Verdict::Clean);
     let record = record.expect("a record was asked for");

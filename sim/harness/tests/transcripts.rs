@@ -28,7 +28,7 @@ fn told(path: &Path) -> String {
         .unwrap_or_else(|errors| panic!("{}", scenario::render(&errors, &name, &source, false)));
     let (about, seed) = (scenario.about.clone(), scenario.seed);
     let options = Options { record: Some(Detail::Story), ..Options::default() };
-    let Finished { report, record } = run(Arc::new(scenario), seed, options);
+    let Finished { report, record, .. } = run(Arc::new(scenario), seed, options);
     let story = transcript::story(&record.expect("a record was asked for"));
     assert_eq!(report.verdict, Verdict::Clean, "{name}\n{story}");
     format!(

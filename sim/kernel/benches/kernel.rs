@@ -41,6 +41,7 @@ impl Process for Juggler {
     }
     fn on_task(&mut self, _: u64, _: &mut Context<'_, Ball>) {}
     fn on_synced(&mut self, _: DbId, _: WriteSeq, _: &mut Context<'_, Ball>) {}
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Context<'_, Ball>) {}
     fn on_input(&mut self, (): (), cx: &mut Context<'_, Ball>) {
         cx.set_timer(Duration::millis(10), 0);
     }

@@ -1,24 +1,31 @@
 //! A machine's clock: local time as a function of true time.
 //!
-//! It promises to be exact: a clock whose drift was changed a thousand times shows what its rates add up
-//! to, rounded down once. It is continuous and never runs backwards, a change of drift does not make it
-//! jump, and it goes on while its machine is down. A timer runs out at the first nanosecond of true time at
-//! which the local clock has advanced by its span: never early, and later by at most one local nanosecond
+//! A clock has a rate, and shows a time. The rate can change, and the clock can be set.
+//!
+//! The rate is exact: a clock whose drift was changed a thousand times shows what its rates add up
+//! to, rounded down once. A change of drift does not make it jump, and it goes on while its machine is down.
+//! Setting it ([`World::jump_clock`](crate::World::jump_clock)) makes it show so much more or less from then on, but never
+//! less than zero; a jump at the start of a run is an offset. It may run backwards only there.
+//!
+//! Timers count spans, as those of a monotonic clock do: of the rate, and not of what is shown, so that no jump moves
+//! them. A timer runs out at the first nanosecond of true time at
+//! which the clock has advanced by its span: never early, and later by at most one local nanosecond
 //! for each change of drift while it was set, because the queue keeps true times and not deadlines.
 //!
 //! Local time is what a process sees ([`Context::now`](crate::Context::now)) and what its timers count. All
 //! else is true time: the network, the disk and its tasks, observers, and whoever drives the [`World`](crate::World).
 //!
 //! # What is not covered
-//! Offsets and jumps, as of a clock that an operator or NTP sets: all clocks start with the run at zero, so
-//! they differ only by what they drifted. There is no wall clock beside the monotonic one.
+//! A clock that is slewed, that is set by and by, is one whose drift is changed twice. A process sees one clock, which can
+//! jump: there is no second, monotonic one for it to read.
 
 use crate::time::{Drift, Duration, Time};
 
 /// Parts of a nanosecond in which rates are exact.
 const PARTS: u64 = 1_000_000;
 
-/// A clock that shows `local` at the true time `since`, and goes on from there at a rate of 1 + `drift`.
+/// A clock that has run for `local` at the true time `since`, and goes on from there at a rate of 1 + `drift`. It shows
+/// that and what it was set forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     since: Time,
@@ -26,6 +33,8 @@ pub struct Clock {
     /// What of the next local nanosecond had passed at `since`, in millionths: less than all of it.
     fraction: u32,
     drift: Drift,
+    /// How far it was set forward; negative where it was set back.
+    offset: i64,
 }
 
 impl Clock {
@@ -35,18 +44,30 @@ impl Clock {
         self.drift
     }
 
+    /// How far it has been set forward in all; negative where it was set back.
+    #[must_use]
+    pub const fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// What it shows at a true time, which is not before the last change of its drift.
     #[inline]
     #[must_use]
     pub fn at(&self, time: Time) -> Time {
+        Time(self.run(time).0.saturating_add_signed(self.offset))
+    }
+
+    /// What it would show if it had never been set.
+    #[inline]
+    pub(crate) fn run(&self, time: Time) -> Time {
         let passed = time.since(self.since);
         if self.drift == Drift::ZERO { self.local + passed } else { self.local + self.drifted(passed).0 }
     }
 
-    /// The first true time, from the last change of its drift on, at which it shows `local` or later.
+    /// The first true time, from the last change of its drift on, at which it would show `local` or later if it had never
+    /// been set.
     #[inline]
-    #[must_use]
-    pub fn when(&self, local: Time) -> Time {
+    pub(crate) fn when(&self, local: Time) -> Time {
         let remaining = local.since(self.local);
         if self.drift == Drift::ZERO {
             return self.since + remaining;
@@ -59,13 +80,25 @@ impl Clock {
     /// The true time at which it has advanced by `span` since the true time `now`.
     #[inline]
     pub(crate) fn after(&self, now: Time, span: Duration) -> Time {
-        if self.drift == Drift::ZERO { now + span } else { self.when(self.at(now) + span) }
+        // What a slow clock shows now it may have shown before already.
+        if self.drift == Drift::ZERO { now + span } else { self.when(self.run(now) + span).max(now) }
     }
 
     /// From `time` on it runs at this rate.
     pub(crate) fn set_drift(&mut self, time: Time, drift: Drift) {
         let (passed, fraction) = self.drifted(time.since(self.since));
-        *self = Clock { since: time, local: self.local + passed, fraction, drift };
+        *self = Clock { since: time, local: self.local + passed, fraction, drift, ..*self };
+    }
+
+    /// At `time` somebody sets it forward, or back, but not below zero.
+    pub(crate) fn jump(&mut self, time: Time, forward: bool, by: Duration) {
+        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        self.offset = if forward {
+            self.offset.saturating_add(by)
+        } else {
+            let least = i64::try_from(self.run(time).0).map_or(i64::MIN, |run| -run);
+            self.offset.saturating_sub(by).max(least)
+        };
     }
 
     /// The local span since `since` after so much true time, and the fraction that goes beyond it.
@@ -115,6 +148,15 @@ mod tests {
         assert_eq!(clock.at(Time::MAX), Time::MAX);
         clock.set_drift(Time(7), drift(-999_999));
         assert_eq!(clock.when(Time::MAX), Time::MAX);
+    }
+
+    #[test]
+    fn no_span_ends_before_it_begins() {
+        let mut clock = Clock::default();
+        clock.set_drift(Time::ZERO, drift(-500_000));
+        let now = Time(11); // half of it: 5, as at 10
+        assert_eq!((clock.when(clock.run(now)), clock.after(now, Duration::ZERO)), (Time(10), now));
+        assert_eq!(clock.after(now, Duration(1)), Time(12));
     }
 
     proptest! {

@@ -12,149 +12,63 @@
 //!   to move its bytes. Tasks do not wait for each other, nor for syncs.
 //!
 //! # Faults
-//! A crash keeps everything synced and, of each database by itself, a prefix of the unsynced writes:
-//! none, all, one drawn at random, or all but a few ([`Loss`]), each database alike or not ([`Losses`]). Batches are
-//! atomic: a write is kept whole or not at all.
+//! - A crash keeps everything synced and, of each database by itself, a prefix of the unsynced writes:
+//!   none, all, one drawn at random, or all but a few ([`Loss`]), each database alike or not ([`Losses`]). Batches are
+//!   atomic: a write is kept whole or not at all.
+//! - Torn batches, of databases that promise no atomic ones ([`World::set_torn`](crate::World::set_torn)): of the first
+//!   batch that a crash takes some changes may be left, the first ones, in their order.
+//! - A stalled disk ([`World::stall_disk`](crate::World::stall_disk)): no sync and no task completes until it goes on.
+//! - Reads and writes that fail ([`DiskFault`]), and syncs, some at random ([`DiskModel`]) and some by command
+//!   ([`World::fail_disk`](crate::World::fail_disk)). A write that failed has changed nothing.
+//! - A failed sync means on this disk what it means on Linux, where the kernel takes pages that it could not write for
+//!   clean: the writes it was for are lost with the next crash, and those after them too, though later syncs report
+//!   success. That is so whatever the crash is said to take, [`Loss::Nothing`] included: an engine that opens its files
+//!   anew finds what is on the platter. Whoever goes on after a failed sync has promised what the next crash will take.
+//!   (Rebello et al., "Can Applications Recover from fsync Failures?", 2020.)
+//! - A full disk: what would make it larger fails, what shrinks it does not.
+//! - Bad sectors: a share of all keys cannot be read. Bit rot ([`World::rot`](crate::World::rot)): one stored value fails
+//!   its checksum until another is written over it, and again where a crash takes that one back.
+//! - Reads and writes that take time keep their machine busy: what is due for it waits until they are done.
+//! - A disk that is lost ([`World::wipe`](crate::World::wipe)).
+//!
+//! Faults are met by who asks with [`Disk::try_get`], [`Disk::try_range`] and [`Disk::try_write`]: processes. `get`,
+//! `range` and `write` see the truth, and are for observers and for processes of a simpler world.
+//!
+//! Not covered: silent corruption (whatever is damaged is noticed when it is read), writes that go to another place than
+//! they should, and a sync that lies without having failed before.
 //!
 //! # How
 //! One persistent map holds what is visible; unsynced changes keep the values they replaced. A crash
 //! rolls back from the newest, and a sync forgets the oldest. Cloning a disk costs as much as it has unsynced
 //! changes, whatever else is on it.
 
-use std::collections::VecDeque;
+mod database;
+mod faults;
+mod loss;
+mod model;
+
 use std::ops::Bound;
 
 use bytes::Bytes;
-use im::OrdMap;
+
+pub use database::Change;
+pub use faults::{DiskAccess, DiskFailure, DiskFault, DiskFaults, Pairs};
+pub use loss::{Loss, Losses};
+pub use model::DiskModel;
 
 use crate::key::Key;
-use crate::latency::Latency;
 use crate::random::Stream;
 use crate::time::Duration;
 use crate::trace::TraceHasher;
+use database::Database;
+use faults::Damage;
 
 /// Which database of a disk: 0, 1, ...
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DbId(pub u8);
 
 /// Numbers the writes of one database: 1, 2, ... over all incarnations of its process.
 pub type WriteSeq = u64;
-
-/// How a disk behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DiskModel {
-    /// From the start of a sync to its completion.
-    pub sync: Latency,
-    /// What a task takes beside the moving of its bytes.
-    pub task: Latency,
-    /// How many bytes a task moves in a second; 0 counts as 1.
-    pub bytes_per_second: u64,
-}
-
-impl Default for DiskModel {
-    /// One millisecond a sync, a fast solid-state disk with a file system in between. Background work goes at
-    /// 100 MiB a second, as where it is held back for the sake of what clients wait for.
-    fn default() -> DiskModel {
-        let millisecond = Latency::Constant(Duration::millis(1));
-        DiskModel { sync: millisecond, task: millisecond, bytes_per_second: 100 << 20 }
-    }
-}
-
-/// Nanoseconds in a second.
-const SECOND: u128 = 1_000_000_000;
-
-impl DiskModel {
-    /// The time to move so many bytes.
-    fn moving(&self, bytes: u64) -> Duration {
-        let nanos = u128::from(bytes) * SECOND / u128::from(self.bytes_per_second.max(1));
-        Duration(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-}
-
-/// What a crash takes of a database's unsynced writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Loss {
-    /// A suffix drawn at random: any number of the newest writes.
-    #[default]
-    Random,
-    /// All of them.
-    Unsynced,
-    /// None: a process that dies while its machine goes on. What it finds when it starts again is durable, as
-    /// database engines see to when they are opened.
-    Nothing,
-    /// So many of the newest ones, or all where they are fewer.
-    Newest(u64),
-}
-
-impl Loss {
-    /// How many of `pending` unsynced writes are kept.
-    fn kept(self, pending: u64, stream: &mut Stream) -> u64 {
-        match self {
-            Loss::Random => stream.between(0, pending),
-            Loss::Unsynced => 0,
-            Loss::Nothing => pending,
-            Loss::Newest(lost) => pending.saturating_sub(lost),
-        }
-    }
-
-    /// A number of its own, for the trace hash.
-    fn number(self) -> u64 {
-        match self {
-            Loss::Random => 0,
-            Loss::Unsynced => 1,
-            Loss::Nothing => 2,
-            Loss::Newest(lost) => lost.saturating_add(3),
-        }
-    }
-}
-
-/// What a crash takes of a machine's databases.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Losses {
-    others: Loss,
-    own: Vec<(DbId, Loss)>,
-}
-
-impl Losses {
-    /// The same kind of loss for every database.
-    #[must_use]
-    pub const fn all(loss: Loss) -> Losses {
-        Losses { others: loss, own: Vec::new() }
-    }
-
-    /// These, but for one database.
-    #[must_use]
-    pub fn with(mut self, db: DbId, loss: Loss) -> Losses {
-        self.own.retain(|(own, _)| *own != db);
-        self.own.push((db, loss));
-        self
-    }
-
-    /// What one database loses.
-    #[must_use]
-    pub fn of(&self, db: DbId) -> Loss {
-        self.own.iter().find(|(own, _)| *own == db).map_or(self.others, |(_, loss)| *loss)
-    }
-}
-
-impl From<Loss> for Losses {
-    fn from(loss: Loss) -> Losses {
-        Losses::all(loss)
-    }
-}
-
-/// One key's change that is not durable yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The write it belongs to.
-    pub seq: WriteSeq,
-    /// The key.
-    pub key: Key,
-    /// What the write put there; `None` deletes.
-    pub new: Option<Bytes>,
-    /// What was there before.
-    pub old: Option<Bytes>,
-}
 
 /// One machine's databases.
 #[derive(Clone, Debug)]
@@ -165,34 +79,28 @@ pub struct Disk {
     stream: Stream,
     /// Of tasks, so that those shift nothing else.
     tasks: Stream,
+    damage: Damage,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Database {
-    visible: OrdMap<Key, Bytes>,
-    unsynced: VecDeque<Change>,
-    /// The newest write.
-    written: WriteSeq,
-    /// The newest durable write.
-    durable: WriteSeq,
-    /// The newest write that the last crash left.
-    kept: WriteSeq,
-    /// The newest write that the trace hash has seen.
-    digested: WriteSeq,
-    /// The sync under way covers writes up to this one.
-    syncing: Option<WriteSeq>,
-    /// Somebody asked for a sync while one was under way.
-    sync_again: bool,
+/// What a sync that is over comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncEnd {
+    /// Up to which write its process is told that all is durable; `None` where it is told of a failure.
+    pub(crate) told: Option<WriteSeq>,
+    /// Another sync was asked for meanwhile.
+    pub(crate) again: bool,
 }
 
 impl Disk {
-    pub(crate) fn new(databases: u8, stream: Stream, tasks: Stream) -> Disk {
-        let databases = (0..databases).map(|_| Database::default()).collect();
-        Disk { databases, model: DiskModel::default(), stream, tasks }
-    }
-
-    pub(crate) fn set_model(&mut self, model: DiskModel) {
-        self.model = model;
+    /// An empty disk. `stream` gives the streams of its random decisions by their labels.
+    pub(crate) fn new(databases: u8, stream: impl Fn(&str) -> Stream) -> Disk {
+        Disk {
+            databases: (0..databases).map(|_| Database::default()).collect(),
+            model: DiskModel::default(),
+            stream: stream("disk"),
+            tasks: stream("tasks"),
+            damage: Damage::new(stream("disk faults")),
+        }
     }
 
     /// The value of a key, written or not yet synced.
@@ -204,11 +112,7 @@ impl Disk {
     /// The value that a key would have if the machine lost power now and lost all it could.
     #[must_use]
     pub fn durable_get(&self, db: DbId, key: &[u8]) -> Option<&Bytes> {
-        let database = self.database(db);
-        match database.unsynced.iter().find(|change| *change.key == *key) {
-            Some(change) => change.old.as_ref(),
-            None => database.visible.get(&Key::from(key)),
-        }
+        self.database(db).durable_get(key)
     }
 
     /// The pairs with `start <= key < end` in order. An `end` of `None` has no bound.
@@ -235,16 +139,9 @@ impl Disk {
         db: DbId,
         batch: impl IntoIterator<Item = (impl AsRef<[u8]>, Option<Bytes>)>,
     ) -> WriteSeq {
-        let database = &mut self.databases[db.0 as usize];
-        database.written += 1;
-        let seq = database.written;
-        for (key, new) in batch {
-            let key = Key::from(key.as_ref());
-            let old = match &new {
-                Some(value) => database.visible.insert(key.clone(), value.clone()),
-                None => database.visible.remove(&key),
-            };
-            database.unsynced.push_back(Change { seq, key, new, old });
+        let seq = self.databases[db.0 as usize].write(batch);
+        if self.model.capacity != 0 {
+            self.count_used(db, seq);
         }
         seq
     }
@@ -255,13 +152,14 @@ impl Disk {
         self.database(db).written
     }
 
-    /// The newest durable write of a database.
+    /// The newest durable write of a database. This is the truth, also where a process is told otherwise.
     #[must_use]
     pub fn durable(&self, db: DbId) -> WriteSeq {
         self.database(db).durable
     }
 
-    /// The newest write of a database that the last crash left: those after it that were not durable are lost.
+    /// The newest write of a database that the last crash left: those after it that were not durable are lost. 0 after the
+    /// disk was lost.
     #[must_use]
     pub fn kept(&self, db: DbId) -> WriteSeq {
         self.database(db).kept
@@ -276,6 +174,12 @@ impl Disk {
     #[must_use]
     pub fn databases(&self) -> u8 {
         u8::try_from(self.databases.len()).unwrap_or(u8::MAX)
+    }
+
+    /// How it behaves.
+    #[must_use]
+    pub fn model(&self) -> &DiskModel {
+        &self.model
     }
 
     /// Folds what was written since the last call into the trace hash.
@@ -298,6 +202,9 @@ impl Disk {
         for (db, database) in (0..).map(DbId).zip(&self.databases) {
             hash.word(losses.of(db).number());
             hash.word(database.kept);
+            if database.torn_left > 0 {
+                hash.word(database.torn_left as u64);
+            }
         }
     }
 
@@ -322,16 +229,20 @@ impl Disk {
         self.model.task.draw(&mut self.tasks) + self.model.moving(bytes)
     }
 
-    /// The sync under way is done: what it covers is durable. Returns the newest durable write, and
-    /// whether another sync was asked for meanwhile.
-    pub(crate) fn complete_sync(&mut self, db: DbId) -> (WriteSeq, bool) {
+    /// The sync under way is over: what it covers is durable, unless it failed or one before it did.
+    pub(crate) fn complete_sync(&mut self, db: DbId) -> SyncEnd {
         let database = &mut self.databases[db.0 as usize];
         let covered = database.syncing.take().unwrap_or(database.durable);
-        while database.unsynced.front().is_some_and(|change| change.seq <= covered) {
-            database.unsynced.pop_front();
+        let again = std::mem::take(&mut database.sync_again);
+        if database.poisoned {
+            return SyncEnd { told: Some(covered), again };
         }
-        database.durable = covered;
-        (covered, std::mem::take(&mut database.sync_again))
+        if self.damage.fails_sync(db, &self.model) {
+            database.poisoned = true;
+            return SyncEnd { told: None, again };
+        }
+        database.settle(covered);
+        SyncEnd { told: Some(covered), again }
     }
 
     /// The machine loses power. What is left is durable.
@@ -339,33 +250,15 @@ impl Disk {
         for (db, database) in (0..).map(DbId).zip(&mut self.databases) {
             let pending = database.written - database.durable;
             let kept = losses.of(db).kept(pending, &mut self.stream);
-            database.crash(database.durable + kept);
+            if database.poisoned {
+                database.crash(database.durable, 0);
+                continue;
+            }
+            let keep = database.durable + kept;
+            let torn = if database.torn { self.damage.tear(database.first_lost(keep)) } else { 0 };
+            database.crash(keep, torn);
         }
-    }
-}
-
-impl Database {
-    /// Found from the newest on: who asks wants the few changes of the last event.
-    #[inline]
-    fn changes_since(&self, seq: WriteSeq) -> impl Iterator<Item = &Change> {
-        let newer = self.unsynced.iter().rev().take_while(|change| change.seq > seq).count();
-        self.unsynced.range(self.unsynced.len() - newer..)
-    }
-
-    fn crash(&mut self, keep: WriteSeq) {
-        self.kept = keep;
-        while let Some(change) = self.unsynced.pop_back_if(|change| change.seq > keep) {
-            match change.old {
-                Some(value) => self.visible.insert(change.key, value),
-                None => self.visible.remove(&change.key),
-            };
-        }
-        self.unsynced.clear();
-        // Numbers are not used again, so a late look at an old number cannot be mistaken.
-        self.durable = self.written;
-        self.digested = self.written;
-        self.syncing = None;
-        self.sync_again = false;
+        self.take_stock();
     }
 }
 

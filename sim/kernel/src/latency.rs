@@ -1,12 +1,13 @@
 //! Latencies: distributions of spans of virtual time.
 //!
-//! Each prints what it parses: `"5ms"`, `"1ms..10ms"`, `"1ms + exp 4ms"`.
+//! Each prints what it parses: `"5ms"`, `"1ms..10ms"`, `"1ms + exp 4ms"`, `"1ms + tail 4ms"`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::random::Stream;
 use crate::time::{Duration, ParseUnitError};
+use crate::trace::TraceHasher;
 
 /// How long something takes, drawn anew each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +28,39 @@ pub enum Latency {
         /// The mean of the rest; positive.
         mean: Duration,
     },
+    /// `"1ms + tail 4ms"`: a minimum plus a rest with a heavy tail. Half of the rests are below 0.42 means, one in
+    /// a hundred is above nine means, one in ten thousand above 99, and none above 1,000: see [`Stream::tail`].
+    Tail {
+        /// The shortest.
+        min: Duration,
+        /// The mean of the rest; positive.
+        mean: Duration,
+    },
 }
 
 impl Latency {
+    /// No time at all.
+    pub const ZERO: Latency = Latency::Constant(Duration::ZERO);
+
     /// Draws one span. Draws nothing from the stream where there is no choice.
     pub fn draw(&self, stream: &mut Stream) -> Duration {
         match *self {
             Latency::Constant(always) => always,
             Latency::Uniform { min, max } => Duration(stream.between(min.0, max.0)),
             Latency::Exponential { min, mean } => min + stream.exponential(mean),
+            Latency::Tail { min, mean } => min + stream.tail(mean),
         }
+    }
+
+    /// Folds it into the trace hash.
+    pub(crate) fn digest(self, hash: &mut TraceHasher) {
+        let (shape, first, second) = match self {
+            Latency::Constant(always) => (0, always, Duration::ZERO),
+            Latency::Uniform { min, max } => (1, min, max),
+            Latency::Exponential { min, mean } => (2, min, mean),
+            Latency::Tail { min, mean } => (3, min, mean),
+        };
+        [shape, first.as_nanos(), second.as_nanos()].into_iter().for_each(|word| hash.word(word));
     }
 }
 
@@ -46,6 +70,7 @@ impl fmt::Display for Latency {
             Latency::Constant(always) => write!(f, "{always}"),
             Latency::Uniform { min, max } => write!(f, "{min}..{max}"),
             Latency::Exponential { min, mean } => write!(f, "{min} + exp {mean}"),
+            Latency::Tail { min, mean } => write!(f, "{min} + tail {mean}"),
         }
     }
 }
@@ -53,15 +78,14 @@ impl fmt::Display for Latency {
 impl FromStr for Latency {
     type Err = ParseUnitError;
 
-    /// A range of one value is that value, and an exponential rest of mean zero is none: one spelling each.
+    /// A range of one value is that value, and a rest of mean zero is none: one spelling each.
     fn from_str(text: &str) -> Result<Latency, ParseUnitError> {
-        let duration = |part: &str| {
-            part.parse::<Duration>().map_err(|_| {
-                ParseUnitError(format!(
-                    "expected a latency such as \"5ms\", \"1ms..10ms\" or \"1ms + exp 4ms\", found {text:?}"
-                ))
-            })
+        let wrong = || {
+            ParseUnitError(format!(
+                "expected a latency such as \"5ms\", \"1ms..10ms\", \"1ms + exp 4ms\" or \"1ms + tail 4ms\", found {text:?}"
+            ))
         };
+        let duration = |part: &str| part.parse::<Duration>().map_err(|_| wrong());
         if let Some((min, max)) = text.split_once("..") {
             let (min, max) = (duration(min)?, duration(max)?);
             match min.cmp(&max) {
@@ -72,12 +96,14 @@ impl FromStr for Latency {
                 ))),
             }
         } else if let Some((min, rest)) = text.split_once('+') {
-            let mean = rest.trim_start().strip_prefix("exp ").unwrap_or("");
+            let (shape, mean) = rest.trim_start().split_once(' ').unwrap_or_default();
             let (min, mean) = (duration(min)?, duration(mean)?);
-            if mean == Duration::ZERO {
-                return Ok(Latency::Constant(min));
+            match shape {
+                "exp" | "tail" if mean == Duration::ZERO => Ok(Latency::Constant(min)),
+                "exp" => Ok(Latency::Exponential { min, mean }),
+                "tail" => Ok(Latency::Tail { min, mean }),
+                _ => Err(wrong()),
             }
-            Ok(Latency::Exponential { min, mean })
         } else {
             duration(text).map(Latency::Constant)
         }
@@ -89,12 +115,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_have_three_shapes() {
+    fn latencies_have_four_shapes() {
         let ms = Duration::millis;
         for (text, latency) in [
             ("5ms", Latency::Constant(ms(5))),
             ("1ms..10ms", Latency::Uniform { min: ms(1), max: ms(10) }),
             ("1ms + exp 4ms", Latency::Exponential { min: ms(1), mean: ms(4) }),
+            ("1ms + tail 4ms", Latency::Tail { min: ms(1), mean: ms(4) }),
         ] {
             assert_eq!(text.parse(), Ok(latency));
             assert_eq!(latency.to_string(), text);
@@ -102,9 +129,13 @@ mod tests {
         assert_eq!("1ms+exp 4ms".parse::<Latency>(), "1ms + exp 4ms".parse::<Latency>());
         assert_eq!("2ms..2ms".parse(), Ok(Latency::Constant(ms(2))));
         assert_eq!("2ms + exp 0s".parse(), Ok(Latency::Constant(ms(2))));
+        assert_eq!("2ms + tail 0s".parse(), Ok(Latency::Constant(ms(2))));
         for text in
-            ["", "5", "5ms..", "..5ms", "10ms..1ms", "1ms + 4ms", "1ms + exp", "exp 4ms", "1ms..2ms..3ms"]
+            ["", "5", "5ms..", "..5ms", "10ms..1ms", "1ms + 4ms", "1ms + exp", "1ms + tail", "exp 4ms"]
         {
+            assert!(text.parse::<Latency>().is_err(), "{text:?} must not parse");
+        }
+        for text in ["1ms..2ms..3ms", "1ms + expo 4ms", "1ms + 4ms exp", "1ms + exptail 4ms"] {
             assert!(text.parse::<Latency>().is_err(), "{text:?} must not parse");
         }
     }

@@ -88,6 +88,7 @@
 //!             _ => cx.send(NodeId(0), Wire::Have { total }),
 //!         }
 //!     }
+//!     fn on_sync_failed(&mut self, _: DbId, _: &mut Context<'_, Wire>) {} // no disk fails here
 //!     fn on_task(&mut self, _: u64, _: &mut Context<'_, Wire>) {} // it starts none
 //!     fn on_timer(&mut self, _: u64, cx: &mut Context<'_, Wire>) {
 //!         if self.acknowledged < self.durable { cx.send(NodeId(1), Wire::Add { total: self.durable }); }
@@ -139,7 +140,9 @@ pub mod trace;
 pub mod world;
 
 pub use clock::Clock;
-pub use disk::{Change, DbId, Disk, DiskModel, Loss, Losses, WriteSeq};
+pub use disk::{
+    Change, DbId, Disk, DiskAccess, DiskFailure, DiskFault, DiskFaults, DiskModel, Loss, Losses, WriteSeq,
+};
 pub use filter::{Filter, FilterAction, FilterId};
 pub use key::Key;
 pub use latency::Latency;
@@ -148,4 +151,4 @@ pub use process::{Context, Kind, Message, NodeId, Outgoing, Process};
 pub use random::Stream;
 pub use time::{Drift, Duration, Ppm, Time};
 pub use trace::TraceHasher;
-pub use world::{Cause, Fate, Happened, Observer, World};
+pub use world::{Cause, Fate, Faults, Happened, Observer, World};

@@ -8,21 +8,33 @@
 //! # Faults
 //! - Loss, each message by itself.
 //! - Duplication: a share of the messages arrives twice, the copy after a latency of its own and in no
-//!   order with the rest of its link, so that it can come long after newer messages.
+//!   order with the rest of its link, so that it can come long after newer messages. Copies are doubled again with the
+//!   same chance, up to four copies in all.
 //! - Reordering: a share of the messages takes no heed of what was sent earlier.
+//! - Corruption: a share of what arrives had bits flipped on its way. What the receiver gets then is for
+//!   [`Message::corrupted`] to say; nothing, where a checksum sees it.
+//! - Bandwidth: see [`mod@line`]. A queue that is full loses what does not fit.
 //! - Cuts of directed links, and so partitions of any shape: what is sent while a link is cut is lost,
 //!   and so is what would arrive while it is cut. A link that is cut, or gets another model, forgets what
-//!   it owed to order: what is sent afterwards goes over a new connection.
+//!   it owed to order and what its queue held: what is sent afterwards goes over a new connection.
+//! - Clogs ([`World::set_clogged`](crate::World::set_clogged)): nothing arrives and nothing is lost. What would arrive
+//!   waits, and arrives at once and in order when the link is unclogged. While a link is both, the cut decides.
 //! - Filters that pick single messages: see [`crate::filter`].
 //!
-//! Every machine that sends draws from a stream of its own. Not covered: bandwidth, queues that fill up,
-//! and corruption; a message arrives whole or not at all.
+//! Every machine that sends draws from a stream of its own, and nothing for what is off. Not covered: links that share
+//! their bandwidth (each directed link has its own line), and fragments: a message arrives whole or not at all.
+
+mod clog;
+pub mod line;
 
 use crate::filter::Filters;
 use crate::latency::Latency;
 use crate::process::{Message, NodeId};
 use crate::random::Stream;
 use crate::time::{Duration, Ppm, Time};
+
+use clog::Clogs;
+use line::Line;
 
 /// How one directed link treats messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +47,12 @@ pub struct LinkModel {
     pub duplicate: Ppm,
     /// The share of messages that may overtake earlier ones.
     pub reorder: Ppm,
+    /// The share of what arrives that arrives damaged.
+    pub corrupt: Ppm,
+    /// How many bytes ([`Message::size`]) a second the link takes; 0 is no bound, and asks no message for its size.
+    pub bytes_per_second: u64,
+    /// How many bytes may wait for their turn; 0 is no bound. Of no meaning without a bandwidth.
+    pub queue: u64,
 }
 
 impl Default for LinkModel {
@@ -45,29 +63,55 @@ impl Default for LinkModel {
             loss: Ppm::ZERO,
             duplicate: Ppm::ZERO,
             reorder: Ppm::ZERO,
+            corrupt: Ppm::ZERO,
+            bytes_per_second: 0,
+            queue: 0,
         }
     }
+}
+
+/// What became of messages, by the doing of links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LinkFaults {
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) overtook: u64,
+    pub(crate) clogged: u64,
+    pub(crate) corrupted: u64,
+    pub(crate) dropped_by_queue: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
     /// The latest arrival so far of a message that keeps its place.
     last_arrival: Time,
+    line: Line,
     /// Index into `models`.
     model: u32,
     cut: bool,
+    clogged: bool,
+    /// Something waits since the link was clogged: what arrives now comes after it.
+    backed_up: bool,
 }
 
 impl Link {
+    const FRESH: Link = Link {
+        last_arrival: Time::ZERO,
+        line: Line::IDLE,
+        model: 0,
+        cut: false,
+        clogged: false,
+        backed_up: false,
+    };
+
     fn reconnect(&mut self) {
         self.last_arrival = Time::ZERO;
+        self.line = Line::IDLE;
     }
 }
 
-/// Every machine of some groups, with the number of its group.
-fn members<'a>(groups: &'a [&[NodeId]]) -> impl Iterator<Item = (usize, NodeId)> + 'a {
-    groups.iter().enumerate().flat_map(|(group, nodes)| nodes.iter().map(move |node| (group, *node)))
-}
+/// How many copies of one message arrive beside itself, at most: a link may double everything.
+const COPIES: usize = 4;
 
 /// All links of a world.
 #[derive(Clone, Debug)]
@@ -79,6 +123,10 @@ pub struct Network<M> {
     models: Vec<LinkModel>,
     /// One a sender.
     streams: Vec<Stream>,
+    /// Of copies beyond the first, one a sender.
+    copies: Vec<Stream>,
+    clogs: Clogs<M>,
+    faults: LinkFaults,
     pub(crate) filters: Filters<M>,
     seed: u64,
 }
@@ -90,6 +138,9 @@ impl<M: Message> Network<M> {
             links: Vec::new(),
             models: vec![LinkModel::default()],
             streams: Vec::new(),
+            copies: Vec::new(),
+            clogs: Clogs::default(),
+            faults: LinkFaults::default(),
             filters: Filters::new(),
             seed,
         }
@@ -97,14 +148,14 @@ impl<M: Message> Network<M> {
 
     pub(crate) fn add_node(&mut self) {
         let (old, new) = (self.nodes, self.nodes + 1);
-        let fresh = Link { last_arrival: Time::ZERO, model: 0, cut: false };
-        let mut links = vec![fresh; new * new];
+        let mut links = vec![Link::FRESH; new * new];
         for from in 0..old {
             links[from * new..from * new + old].copy_from_slice(&self.links[from * old..(from + 1) * old]);
         }
         self.links = links;
         self.nodes = new;
         self.streams.push(Stream::derive(self.seed, &format!("network of {old}")));
+        self.copies.push(Stream::derive(self.seed, &format!("copies of {old}")));
     }
 
     /// Sets the model of every link that has none of its own.
@@ -163,12 +214,15 @@ impl<M: Message> Network<M> {
         }
     }
 
-    /// Cuts every link between machines of different groups, both ways, and mends those within one. Links
-    /// of machines that are in no group stay as they are.
+    /// Mends the links between machines that are in one group, and cuts those between others of the groups, both ways. A machine
+    /// in two groups is a bridge: it reaches the members of both, which do not reach each other. Links of machines that are in no
+    /// group stay as they are.
     pub fn partition(&mut self, groups: &[&[NodeId]]) {
-        for (from_group, from) in members(groups) {
-            for (to_group, to) in members(groups) {
-                self.set_cut(from, to, from_group != to_group);
+        let members = || groups.iter().copied().flatten().copied();
+        for from in members() {
+            for to in members() {
+                let together = groups.iter().any(|group| group.contains(&from) && group.contains(&to));
+                self.set_cut(from, to, !together);
             }
         }
     }
@@ -187,33 +241,80 @@ impl<M: Message> Network<M> {
         self.nodes
     }
 
-    /// Decides when a message sent now arrives; `None` where it is lost.
+    /// Decides when a message sent now arrives, and says whether it arrives once and as it was sent; `None` where it is lost.
     #[inline]
-    pub(crate) fn arrival(&mut self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
+    pub(crate) fn arrival(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        to: NodeId,
+        message: &M,
+    ) -> Option<(Time, bool)> {
         let link = &mut self.links[from.0 as usize * self.nodes + to.0 as usize];
         if link.cut {
             return None;
         }
         let model = &self.models[link.model as usize];
         let stream = &mut self.streams[from.0 as usize];
+        let mut sent = now;
+        if model.bytes_per_second != 0 {
+            match link.line.send(now, model, message.size()) {
+                Some(time) => sent = time,
+                None => {
+                    self.faults.dropped_by_queue += 1;
+                    return None;
+                }
+            }
+        }
         if stream.chance(model.loss) {
+            self.faults.lost += 1;
             return None;
         }
-        let mut arrival = now + model.latency.draw(stream);
-        if !stream.chance(model.reorder) {
+        let mut arrival = sent + model.latency.draw(stream);
+        if stream.chance(model.reorder) {
+            self.faults.overtook += u64::from(arrival < link.last_arrival);
+        } else {
             // One nanosecond apart, so that the order of arrival is decided here and not by a tie.
             arrival = arrival.max(link.last_arrival + Duration(1));
             link.last_arrival = arrival;
         }
-        Some(arrival)
+        Some((arrival, model.duplicate == Ppm::ZERO && model.corrupt == Ppm::ZERO))
     }
 
-    /// When a message that arrives on this link arrives once more; `None` where it does not.
-    #[inline]
-    pub(crate) fn copy_arrival(&mut self, now: Time, from: NodeId, to: NodeId) -> Option<Time> {
-        let model = &self.models[self.link(from, to).model as usize];
+    /// When copies of a message that arrives on this link arrive, which take none of its bandwidth.
+    pub(crate) fn copy_arrivals(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        to: NodeId,
+    ) -> impl Iterator<Item = Time> + use<M> {
+        let LinkModel { latency, duplicate, .. } = self.models[self.link(from, to).model as usize];
+        let mut stream = &mut self.streams[from.0 as usize];
+        let mut arrivals = [None; COPIES];
+        for arrival in &mut arrivals {
+            if !stream.chance(duplicate) {
+                break;
+            }
+            self.faults.doubled += 1;
+            *arrival = Some(now + latency.draw(stream));
+            stream = &mut self.copies[from.0 as usize];
+        }
+        arrivals.into_iter().flatten()
+    }
+
+    /// Which bits of a message that arrives on this link are flipped, if any: for [`Message::corrupted`].
+    pub(crate) fn corruption(&mut self, from: NodeId, to: NodeId) -> Option<u64> {
+        let corrupt = self.models[self.link(from, to).model as usize].corrupt;
         let stream = &mut self.streams[from.0 as usize];
-        stream.chance(model.duplicate).then(|| now + model.latency.draw(stream))
+        stream.chance(corrupt).then(|| stream.bits())
+    }
+
+    pub(crate) fn faults(&self) -> LinkFaults {
+        self.faults
+    }
+
+    pub(crate) fn count_corrupted(&mut self) {
+        self.faults.corrupted += 1;
     }
 
     fn link(&self, from: NodeId, to: NodeId) -> &Link {
@@ -226,83 +327,4 @@ impl<M: Message> Network<M> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::process::Kind;
-    use crate::trace::TraceHasher;
-
-    #[derive(Clone, Debug)]
-    struct Nothing;
-    impl Message for Nothing {
-        fn kind(&self) -> Kind {
-            Kind::new(0)
-        }
-        fn digest(&self, _: &mut TraceHasher) {}
-    }
-
-    const A: NodeId = NodeId(0);
-    const B: NodeId = NodeId(1);
-
-    fn network(model: LinkModel) -> Network<Nothing> {
-        let mut network = Network::new(1);
-        network.add_node();
-        network.add_node();
-        network.set_default(model);
-        network
-    }
-
-    fn arrivals(network: &mut Network<Nothing>, n: u64) -> Vec<Option<Time>> {
-        (0..n).map(|i| network.arrival(Time(i), A, B)).collect()
-    }
-
-    #[test]
-    fn a_link_keeps_order_and_its_latency() {
-        let seen = arrivals(&mut network(LinkModel::default()), 1_000);
-        assert!(seen.is_sorted() && seen.iter().all(|t| t.is_some_and(|t| t.0 >= 1_000_000)));
-    }
-
-    #[test]
-    fn reordering_lets_messages_overtake() {
-        let model = LinkModel { reorder: Ppm::ALWAYS, ..LinkModel::default() };
-        let seen = arrivals(&mut network(model), 1_000);
-        assert!(!seen.is_sorted() && seen.iter().all(|t| t.is_some_and(|t| t.0 <= 10_001_000)));
-    }
-
-    #[test]
-    fn loss_loses_its_share() {
-        let model = LinkModel { loss: Ppm::percent(10), ..LinkModel::default() };
-        let lost = arrivals(&mut network(model), 10_000).iter().filter(|t| t.is_none()).count();
-        assert!((900..1_100).contains(&lost), "{lost} of 10,000 lost");
-    }
-
-    #[test]
-    fn cuts_are_one_way_and_survive_a_new_node() {
-        let mut network = network(LinkModel::default());
-        network.set_cut(A, B, true);
-        network.add_node();
-        assert!(network.is_cut(A, B) && !network.is_cut(B, A) && !network.is_cut(A, NodeId(2)));
-        assert_eq!(network.arrival(Time::ZERO, A, B), None);
-        assert!(network.arrival(Time::ZERO, B, A).is_some());
-        network.mend_all();
-        assert!(network.arrival(Time::ZERO, A, B).is_some());
-    }
-
-    #[test]
-    fn one_link_can_differ() {
-        let mut network = network(LinkModel::default());
-        let slow = LinkModel { latency: Latency::Constant(Duration::secs(1)), ..LinkModel::default() };
-        network.set_model(A, B, slow);
-        assert_eq!((network.model(A, B), network.model(B, A)), (slow, LinkModel::default()));
-        assert_eq!(network.arrival(Time::ZERO, A, B), Some(Time(1_000_000_000)));
-        network.reset_models();
-        assert_eq!(network.model(A, B), LinkModel::default());
-    }
-
-    #[test]
-    fn a_draw_on_one_sender_shifts_no_other() {
-        let (mut one, mut two) = (network(LinkModel::default()), network(LinkModel::default()));
-        arrivals(&mut one, 10);
-        let at = Time(1_000_000_000);
-        assert_eq!(one.arrival(at, B, A), two.arrival(at, B, A));
-    }
-}
+mod tests;

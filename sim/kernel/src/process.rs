@@ -54,6 +54,17 @@ pub trait Message: Clone {
     }
     /// Folds into `hash` everything that tells this message from another.
     fn digest(&self, hash: &mut TraceHasher);
+    /// How many bytes it takes on a link; asked only where the link has a bandwidth.
+    fn size(&self) -> u64 {
+        0
+    }
+    /// What a receiver makes of it when bits of it were flipped on its way: `bits` are random and say which. `None` where a
+    /// checksum sees it, as checksums do, and the message is lost.
+    #[must_use]
+    fn corrupted(self, bits: u64) -> Option<Self> {
+        let _ = bits;
+        None
+    }
 }
 
 /// The code under test, one value a machine.
@@ -77,6 +88,10 @@ pub trait Process: Clone {
 
     /// Writes of database `db` up to number `up_to` are durable.
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut Context<'_, Self::Message>);
+
+    /// A sync of database `db` failed. What was written to it since the last one that succeeded is not durable, and will not
+    /// be: what a later sync says of it means nothing, see [`crate::disk`]. The one thing to do is to stop.
+    fn on_sync_failed(&mut self, db: DbId, cx: &mut Context<'_, Self::Message>);
 
     /// A task started by this incarnation is done.
     fn on_task(&mut self, token: u64, cx: &mut Context<'_, Self::Message>);
@@ -129,7 +144,8 @@ impl<M> Context<'_, M> {
         self.node
     }
 
-    /// What this machine's clock shows: true time as long as it has not drifted. See [`crate::clock`].
+    /// What this machine's clock shows: true time as long as it has neither drifted nor jumped. It may run backwards where it
+    /// was set back: see [`crate::clock`].
     #[must_use]
     pub fn now(&self) -> Time {
         self.clock.at(self.time)
@@ -159,7 +175,7 @@ impl<M> Context<'_, M> {
         self.effects.sent.push(Outgoing { to, message });
     }
 
-    /// Calls [`Process::on_timer`] with `token` after this span on the machine's own clock. Timers that are due at the same moment run
+    /// Calls [`Process::on_timer`] with `token` after this span on the machine's own clock, however that is set meanwhile. Timers that are due at the same moment run
     /// out in an order drawn at random, like all events.
     pub fn set_timer(&mut self, after: Duration, token: u64) {
         self.effects.timers.push((after, token));

@@ -86,7 +86,21 @@ impl Stream {
         let log2 = u128::from(minus_log2(self.bits() | 1));
         Duration(u64::try_from((u128::from(mean.0) * log2 * LN_2) >> 32).unwrap_or(u64::MAX))
     }
+
+    /// A span with a heavy tail: the Lomax distribution (Pareto's, moved to begin at zero) with shape 2 and this mean, by
+    /// inversion in integers: mean * (1 / sqrt(u) - 1). Its variance is infinite, so it is cut off at 1,000 means, which
+    /// costs it a thousandth of its mean.
+    pub fn tail(&mut self, mean: Duration) -> Duration {
+        // u is 64 random bits over 2^64, so 1 / sqrt(u) is 2^32 / sqrt(bits).
+        let root = u128::from((self.bits() | 1).isqrt());
+        let rest = ((u128::from(mean.0) << 32) / root).saturating_sub(mean.0.into());
+        let end = u128::from(mean.0) * u128::from(TAIL_END);
+        Duration(u64::try_from(rest.min(end)).unwrap_or(u64::MAX))
+    }
 }
+
+/// Where the heavy tail ends, in means.
+const TAIL_END: u64 = 1_000;
 
 /// `-log2(u / 2^64)` in 16.16 fixed point: the integer part counts leading zeros, each further bit
 /// comes from squaring the mantissa.
@@ -142,6 +156,13 @@ mod tests {
         let n = 100_000;
         let mean = (0..n).map(|_| stream.exponential(Duration::millis(4)).0).sum::<u64>() / n;
         assert!((3_950_000..4_050_000).contains(&mean), "exponential mean {mean}");
+        let tails: Vec<u64> = (0..n).map(|_| stream.tail(Duration::millis(4)).0).collect();
+        let mean = tails.iter().sum::<u64>() / n;
+        assert!((3_800_000..4_200_000).contains(&mean), "mean {mean} of the heavy tail");
+        let above = |means: u64| tails.iter().filter(|span| **span > means * 4_000_000).count();
+        // P(rest > k means) = 1 / (1 + k)^2.
+        assert!((24_500..25_500).contains(&above(1)) && (900..1_100).contains(&above(9)), "{}", above(9));
+        assert!(above(99) > 0 && above(1_000) == 0);
         let hits = (0..n).filter(|_| stream.chance(Ppm::percent(5))).count();
         assert!((4_700..5_300).contains(&hits), "5% hit {hits} times of {n}");
         assert!((0..n).all(|_| (3..=9).contains(&stream.between(3, 9))));

@@ -4,26 +4,32 @@
 //! further events. An [`Observer`] sees each event with its effects before anything else happens: checks,
 //! traces and statistics are observers, and cost nothing where there are none.
 //!
-//! A machine can crash ([`World::crash`]), which ends all that was to happen to it, or be paused ([`World::pause`]), which
-//! puts it off.
+//! A machine can crash ([`World::crash`]), which ends all that was to happen to it. It can be paused ([`World::pause`]), or
+//! slow ([`World::set_slowness`]), or have a slow disk ([`World::set_disk_model`]), all of which put off what is to happen.
+//! Its clock can drift and jump ([`World::set_drift`], [`World::jump_clock`]), its disk fail in many ways ([`crate::disk`]),
+//! and links do to messages what [`crate::network`] says. What is off costs nothing and draws nothing.
 
+mod deliver;
 mod effects;
+mod faults;
 mod observe;
 mod pause;
 
 use std::collections::VecDeque;
 use std::hash::Hash;
 
+pub use faults::Faults;
 pub use observe::{Cause, Fate, Happened, Observer};
 
 use crate::clock::Clock;
-use crate::disk::{DbId, Disk, DiskModel, Losses};
+use crate::disk::{DbId, Disk, Losses, SyncEnd};
 use crate::filter::{Filter, FilterId};
+use crate::latency::Latency;
 use crate::network::Network;
-use crate::process::{Context, Effects, Message, NodeId, Process};
+use crate::process::{Context, Effects, NodeId, Process};
 use crate::queue::Queue;
 use crate::random::Stream;
-use crate::time::{Drift, Time};
+use crate::time::Time;
 use crate::trace::TraceHasher;
 
 #[derive(Clone, Debug)]
@@ -32,6 +38,12 @@ enum Event<M> {
         from: NodeId,
         to: NodeId,
         message: M,
+    },
+    /// Bits of it were flipped on its way.
+    DeliverDamaged {
+        from: NodeId,
+        to: NodeId,
+        damaged: Box<(M, u64)>,
     },
     /// A filter's delay is over.
     Route {
@@ -54,10 +66,15 @@ enum Event<M> {
         incarnation: u32,
         token: u64,
     },
-    /// The first of what waited in a pause is due.
-    Resumed {
+    /// A machine that stood still may go on with the first of what waited.
+    Ready {
         node: NodeId,
         incarnation: u32,
+    },
+    /// The first of what waited on a clogged link may go on.
+    Unclogged {
+        from: NodeId,
+        to: NodeId,
     },
 }
 
@@ -68,9 +85,21 @@ struct Node<P: Process> {
     /// Counts crashes; timers, syncs and tasks of an earlier life are void.
     incarnation: u32,
     paused: bool,
-    /// What was due in a pause and has not happened yet, in the order in which it was due.
+    /// It has yet to finish what it did last.
+    busy: bool,
+    /// When it has.
+    busy_until: Time,
+    /// What was due while it stood still and has not happened yet, in the order in which it was due.
     waiting: VecDeque<Event<P::Message>>,
+    /// How long each event keeps it busy.
+    slowness: Latency,
+    /// Of slowness.
+    pace: Stream,
+    /// Whether events keep it busy at all: by its slowness, or by its disk's.
+    occupied: bool,
     disk: Disk,
+    /// Syncs and tasks that are due on a disk that is stalled.
+    stalled: Vec<Event<P::Message>>,
     clock: Clock,
 }
 
@@ -81,8 +110,8 @@ pub struct World<P: Process, O> {
     seed: u64,
     queue: Queue<Event<P::Message>>,
     nodes: Vec<Node<P>>,
-    /// How many machines are paused.
-    paused: u32,
+    /// How many pauses and busy spans there are.
+    standing: u32,
     network: Network<P::Message>,
     ties: Stream,
     effects: Effects<P::Message>,
@@ -100,7 +129,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             seed,
             queue: Queue::new(),
             nodes: Vec::new(),
-            paused: 0,
+            standing: 0,
             network: Network::new(seed),
             ties: Stream::derive(seed, "ties"),
             effects: Effects::new(),
@@ -114,9 +143,20 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     pub fn add(&mut self, databases: u8) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         let stream = |what: &str| Stream::derive(self.seed, &format!("{what} of {}", id.0));
-        let disk = Disk::new(databases, stream("disk"), stream("tasks"));
-        let (clock, waiting) = (Clock::default(), VecDeque::new());
-        self.nodes.push(Node { process: None, incarnation: 0, paused: false, waiting, disk, clock });
+        self.nodes.push(Node {
+            process: None,
+            incarnation: 0,
+            paused: false,
+            busy: false,
+            busy_until: Time::ZERO,
+            waiting: VecDeque::new(),
+            slowness: Latency::ZERO,
+            pace: stream("pace"),
+            occupied: false,
+            disk: Disk::new(databases, stream),
+            stalled: Vec::new(),
+            clock: Clock::default(),
+        });
         self.network.add_node();
         id
     }
@@ -147,6 +187,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.begin(node, 6);
         self.observer.happening(self.now, node, &Cause::Crash { losses: &losses });
         let machine = &mut self.nodes[node.0 as usize];
+        machine.stalled.clear();
         machine.disk.crash(&losses);
         machine.disk.digest_crash(&losses, &mut self.hash);
         let what = Happened { time: self.now, node, process: None, disk: &machine.disk, sent: &[] };
@@ -154,7 +195,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         self.end_pause(node);
     }
 
-    /// Tells a process something from outside, now. Returns false where its machine is down or paused.
+    /// Tells a process something from outside, now, also where its machine is busy. Returns false where it is down or paused.
     pub fn input(&mut self, node: NodeId, input: P::Input) -> bool {
         let listens = self.is_up(node) && !self.is_paused(node);
         if listens {
@@ -171,7 +212,7 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         let Some((time, event)) = self.queue.pop() else { return false };
         debug_assert!(time >= self.now, "time went backwards");
         self.now = time;
-        if self.paused > 0
+        if self.standing > 0
             && let Some(node) = self.waits_for(&event)
         {
             self.put_off(node, event);
@@ -183,7 +224,11 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             Event::Timer { node, incarnation, token } => self.ring(node, incarnation, token),
             Event::Synced { node, incarnation, db } => self.complete_sync(node, incarnation, db),
             Event::Task { node, incarnation, token } => self.complete_task(node, incarnation, token),
-            Event::Resumed { node, incarnation } => self.go_on(node, incarnation),
+            Event::Ready { node, incarnation } => self.go_on(node, incarnation),
+            Event::DeliverDamaged { from, to, damaged } => {
+                self.deliver_damaged(from, to, damaged.0, damaged.1);
+            }
+            Event::Unclogged { from, to } => self.let_through(from, to),
         }
         true
     }
@@ -220,6 +265,14 @@ impl<P: Process, O: Observer<P>> World<P, O> {
         }
     }
 
+    /// From now on no filter picks what these machines send each other, and what filters held of that is sent on. Takes the
+    /// place of an earlier such order. Filters stay up for all else.
+    pub fn exempt(&mut self, nodes: &[NodeId]) {
+        for (from, to, message) in self.network.filters.exempt(nodes) {
+            self.transmit(from, to, message);
+        }
+    }
+
     /// How many messages a filter has picked, also after it was taken down.
     #[must_use]
     pub fn filter_acted(&self, id: FilterId) -> u64 {
@@ -236,29 +289,6 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     #[must_use]
     pub fn network_mut(&mut self) -> &mut Network<P::Message> {
         &mut self.network
-    }
-
-    /// Changes how a machine's disk behaves from now on.
-    pub fn set_disk_model(&mut self, node: NodeId, model: DiskModel) {
-        self.nodes[node.0 as usize].disk.set_model(model);
-    }
-
-    /// From now on a machine's clock runs so much faster or slower than time, up or down. Its timers run out
-    /// when the clock has advanced by their spans, those that are set already too.
-    pub fn set_drift(&mut self, node: NodeId, drift: Drift) {
-        let clock = &mut self.nodes[node.0 as usize].clock;
-        if clock.drift() == drift {
-            return;
-        }
-        let before = *clock;
-        clock.set_drift(self.now, drift);
-        let after = *clock;
-        self.queue.reschedule(|time, event| match event {
-            Event::Timer { node: of, .. } if *of == node => Some(after.when(before.at(time))),
-            _ => None,
-        });
-        self.begin(node, 7);
-        self.hash.word(i64::from(drift.parts()).cast_unsigned());
     }
 
     /// A machine's clock.
@@ -316,13 +346,18 @@ impl<P: Process, O: Observer<P>> World<P, O> {
     }
 
     /// The messages under way, in no particular order: sender, receiver, message. Those that a filter holds
-    /// are not under way, nor are those that lie at a paused machine.
+    /// are not under way, nor are those that wait on a clogged link or lie at a machine that stands still.
     pub fn in_flight(&self) -> impl Iterator<Item = (NodeId, NodeId, &P::Message)> {
         self.queue.iter().filter_map(|event| match event {
             Event::Deliver { from, to, message } | Event::Route { from, to, message } => {
                 Some((*from, *to, message))
             }
-            Event::Timer { .. } | Event::Synced { .. } | Event::Task { .. } | Event::Resumed { .. } => None,
+            Event::DeliverDamaged { from, to, damaged } => Some((*from, *to, &damaged.0)),
+            Event::Timer { .. }
+            | Event::Synced { .. }
+            | Event::Task { .. }
+            | Event::Ready { .. }
+            | Event::Unclogged { .. } => None,
         })
     }
 
@@ -355,42 +390,45 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     #[inline]
     fn complete_sync(&mut self, node: NodeId, incarnation: u32, db: DbId) {
-        if self.lives(node, incarnation) {
-            let (up_to, again) = self.nodes[node.0 as usize].disk.complete_sync(db);
-            if again {
-                self.begin_sync(node, db);
-            }
-            self.begin(node, 4);
-            self.hash.word(up_to << 8 | u64::from(db.0));
-            self.observer.happening(self.now, node, &Cause::Synced { db, up_to });
-            self.run(node, |process, cx| process.on_synced(db, up_to, cx));
+        if !self.lives(node, incarnation) {
+            return;
         }
+        let machine = &mut self.nodes[node.0 as usize];
+        if machine.disk.is_stalled() {
+            return machine.stalled.push(Event::Synced { node, incarnation, db });
+        }
+        let SyncEnd { told, again } = machine.disk.complete_sync(db);
+        let durable = machine.disk.durable(db);
+        if again {
+            self.begin_sync(node, db);
+        }
+        let Some(told) = told else { return self.fail_sync(node, db) };
+        self.begin(node, 4);
+        self.hash.word(told << 8 | u64::from(db.0));
+        self.observer.happening(self.now, node, &Cause::Synced { db, up_to: durable });
+        self.run(node, |process, cx| process.on_synced(db, told, cx));
+    }
+
+    #[cold]
+    fn fail_sync(&mut self, node: NodeId, db: DbId) {
+        self.begin(node, 18);
+        self.hash.word(db.0.into());
+        self.observer.happening(self.now, node, &Cause::SyncFailed { db });
+        self.run(node, |process, cx| process.on_sync_failed(db, cx));
     }
 
     fn complete_task(&mut self, node: NodeId, incarnation: u32, token: u64) {
-        if self.lives(node, incarnation) {
-            self.begin(node, 8);
-            self.hash.word(token);
-            self.observer.happening(self.now, node, &Cause::Task { token });
-            self.run(node, |process, cx| process.on_task(token, cx));
+        if !self.lives(node, incarnation) {
+            return;
         }
-    }
-
-    fn deliver(&mut self, from: NodeId, to: NodeId, message: P::Message) {
-        if self.network.is_cut(from, to) || !self.is_up(to) {
-            self.observer.routed(self.now, from, to, &message, Fate::Undelivered);
-        } else {
-            self.receive(from, to, message);
+        let machine = &mut self.nodes[node.0 as usize];
+        if machine.disk.is_stalled() {
+            return machine.stalled.push(Event::Task { node, incarnation, token });
         }
-    }
-
-    #[inline(always)] // the second place that calls it is cold
-    fn receive(&mut self, from: NodeId, to: NodeId, message: P::Message) {
-        self.begin(to, 2);
-        self.hash.word(u64::from(from.0));
-        message.digest(&mut self.hash);
-        self.observer.happening(self.now, to, &Cause::Message { from, message: &message });
-        self.run(to, |process, cx| process.on_message(from, message, cx));
+        self.begin(node, 8);
+        self.hash.word(token);
+        self.observer.happening(self.now, node, &Cause::Task { token });
+        self.run(node, |process, cx| process.on_task(token, cx));
     }
 
     /// Counts an event and folds what every event has into the hash.
@@ -425,6 +463,10 @@ impl<P: Process, O: Observer<P>> World<P, O> {
             sent: &self.effects.sent,
         };
         self.observer.happened(&what);
+        let occupied = machine.occupied;
         self.take_effects(node);
+        if occupied {
+            self.occupy(node);
+        }
     }
 }

@@ -43,6 +43,7 @@ impl Process for Ticker {
     }
     fn on_task(&mut self, _: u64, _: &mut Context<'_, Never>) {}
     fn on_synced(&mut self, _: DbId, _: WriteSeq, _: &mut Context<'_, Never>) {}
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Context<'_, Never>) {}
     fn on_input(&mut self, millis: u64, cx: &mut Context<'_, Never>) {
         cx.set_timer(Duration::millis(millis), millis);
     }
@@ -211,4 +212,60 @@ fn a_clone_drifts_alike_and_alone() {
     assert_eq!(world.observer().0, same.observer().0);
     assert!(ticks(&other, A) < ticks(&world, A));
     assert_eq!(ticks(&other, B), ticks(&world, B));
+}
+
+#[test]
+fn jumps_show_and_move_no_timer() {
+    let mut world = world();
+    world.input(A, 50);
+    world.run_until(ms(25));
+    world.jump_clock(A, true, Duration::secs(1));
+    assert_eq!(world.clock(A).at(world.now()), ms(1_025));
+    world.run_until(ms(35));
+    world.jump_clock(A, false, Duration::millis(1_020));
+    world.run_until(ms(60));
+    assert_eq!(alarms(&world, A), [(50, ms(30))], "50 ms after it was set, which shows as 30");
+    assert_eq!(world.process(A).expect("up").ticks, [10, 20, 1_030, 20, 30, 40].map(ms));
+    assert_eq!((world.clock(A).offset(), world.clock(B).offset()), (-20_000_000, 0));
+}
+
+#[test]
+fn no_clock_shows_less_than_zero_and_an_offset_is_a_jump_at_the_start() {
+    let mut world = world();
+    world.jump_clock(A, true, Duration::secs(5));
+    world.run_until(ms(15));
+    assert_eq!(world.process(A).expect("up").ticks, [ms(5_010)]);
+    world.jump_clock(A, false, Duration::secs(500));
+    assert_eq!(world.clock(A).at(world.now()), Time::ZERO);
+    world.run_until(ms(20));
+    assert_eq!(world.clock(A).at(world.now()), ms(5), "it goes on from there");
+    world.jump_clock(A, true, Duration(u64::MAX));
+    assert!(world.clock(A).at(world.now()) > ms(1_000_000_000));
+}
+
+#[test]
+fn a_clock_jumps_and_drifts() {
+    let mut world = world();
+    world.set_drift(A, percent(50));
+    world.run_until(ms(100));
+    world.jump_clock(A, true, Duration::millis(30));
+    world.input(A, 300);
+    world.set_drift(A, percent(-50));
+    world.run_until(ms(200));
+    assert_eq!(world.clock(A).at(world.now()), ms(150 + 30 + 50));
+    world.run_until(ms(700));
+    assert_eq!(alarms(&world, A), [(300, ms(480))]);
+}
+
+#[test]
+fn the_hash_sees_jumps() {
+    let hash = |forward, millis| {
+        let mut world = world();
+        world.jump_clock(A, forward, Duration::millis(millis));
+        world.trace_hash()
+    };
+    assert_eq!(hash(true, 0), world().trace_hash());
+    assert!(
+        hash(true, 5) != hash(false, 5) && hash(true, 5) != hash(true, 6) && hash(true, 5) != hash(true, 0)
+    );
 }

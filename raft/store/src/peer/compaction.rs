@@ -12,7 +12,6 @@ use crate::admin;
 use crate::config::Config;
 use crate::engine::{Db, Env, WriteBatch};
 use crate::error::StoreError;
-use crate::keys;
 use crate::validate::RequestError;
 
 impl Peer {
@@ -88,17 +87,13 @@ impl Peer {
 
     /// The word that the log starts after `to` is durable: the entries go.
     pub(crate) fn delete_log(&mut self, env: &mut impl Env, to: u64) -> Result<(), StoreError> {
-        let region = self.region_id();
-        let from = self.raw.truncated().index;
         // Or a snapshot has come since and taken the whole log away.
-        if to <= from {
+        if to <= self.raw.truncated().index {
             return Ok(());
         }
         let before = self.raw.last().index - self.raw.truncated().index;
         let mut batch = WriteBatch::new();
-        for index in from + 1..=to {
-            batch.delete(&keys::raft_log(region, index));
-        }
+        self.storage.delete_log(to, &mut batch);
         env.write(Db::Raft, batch)?;
         self.raw.compact(to);
         let kept = self.raw.last().index - to;

@@ -422,8 +422,8 @@ fn delete_chunks(env: &mut impl Engine, key: SnapshotKey) -> Result<(), StoreErr
     delete(env, &chunk_key(key, 0), &chunks_end(key), |_| true)
 }
 
-/// Removes the keys of a range that are `unwanted`. Not synced: what comes back in a crash is removed at the next
-/// start.
+/// Removes the keys of a range that are `unwanted`, damaged or not. Not synced: what comes back in a crash is removed
+/// at the next start.
 fn delete(
     env: &mut impl Engine,
     start: &[u8],
@@ -431,7 +431,7 @@ fn delete(
     unwanted: impl Fn(&[u8]) -> bool,
 ) -> Result<(), StoreError> {
     let mut batch = WriteBatch::new();
-    env.scan(Db::Snapshots, start, end, &mut |key, _| {
+    env.scan_keys(Db::Snapshots, start, end, &mut |key| {
         if unwanted(key) {
             batch.delete(key);
         }

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use raft::EntryId;
+use raft::eraftpb::HardState;
 use raft_proto::metapb::Region;
 use raft_proto::raft_serverpb::{PeerState, RaftLocalState, RegionLocalState, RemovedAt};
 
@@ -28,18 +29,22 @@ pub(super) fn tombstone(region: Region, peer_id: u64, at: Option<EntryId>) -> Re
     }
 }
 
-/// Puts into `batch` the deletion of all that the raft database has of a region, but for what a replica without
-/// data has promised. It may be of a later replica than the one that is gone: made by a message, it has no other
-/// record of its own, and if it forgot its vote it would give it twice. To remember one too many does no harm.
+/// Puts into `batch` the deletion of all that the raft database has of a region, but for what was promised: the raft
+/// state is emptied of its log, and term and vote stay. They may be of a later replica than the one that is gone: made
+/// by a message, it has no record of its own, and in a crash an older one can come back that takes over what it
+/// promised (a split brings it, whose tombstone is not durable). If the later one forgot its vote, it would give it
+/// twice. To remember one too many does no harm.
 pub(super) fn delete_raft(engine: &impl Read, region: u64, batch: &mut WriteBatch) -> Result<(), StoreError> {
     let (start, end) = (keys::raft_log(region, 0), keys::raft_state(region));
-    engine.scan(Db::Raft, &start, &end, &mut |key, _| {
+    engine.scan_keys(Db::Raft, &start, &end, &mut |key| {
         batch.delete(key);
         true
     })?;
     let state = read_message::<RaftLocalState>(engine, Db::Raft, &end, region)?;
-    if state.is_some_and(|state| state.last_index > 0) {
-        batch.delete(&end);
+    if let Some(state) = state.filter(|state| state.last_index > 0) {
+        let HardState { term, vote, .. } = state.hard_state.unwrap_or_default();
+        let promised = HardState { term, vote, commit: 0 };
+        batch.put_message(&end, &RaftLocalState { hard_state: Some(promised), ..RaftLocalState::default() });
     }
     batch.delete(&keys::snapshot_record(region));
     Ok(())

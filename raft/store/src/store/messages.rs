@@ -4,13 +4,13 @@
 //! ids are never used twice and only grow, so of two replicas of a region on a store the higher id is the
 //! newer one, and an epoch tells who knows more of the region.
 //!
-//! Promise: what was destroyed does not come back by an old message; a replica is made only where its range
+//! Promise: what was destroyed, or lost with the disk, does not come back by a message; a replica is made only where its range
 //! is nobody's; who was removed and does not know gets to know when it asks.
 
 use im::OrdMap;
 use raft::EntryId;
 use raft::eraftpb::{Message, MessageType};
-use raft_proto::metapb::{self, Region};
+use raft_proto::metapb::{self, Region, RegionEpoch};
 use raft_proto::raft_serverpb::{
     PeerState, RaftMessage, RegionLocalState, SnapshotVerdict, StoreMessage, store_message::Payload,
 };
@@ -174,6 +174,12 @@ impl Store {
             }
             return Ok(false);
         }
+        if to.id <= self.config.replica_floor {
+            if let Some(reply) = answer_for_the_lost(from, to, message) {
+                send(env, reply);
+            }
+            return Ok(false);
+        }
         if !message.message.as_ref().is_some_and(is_first_contact) {
             return Ok(false);
         }
@@ -246,6 +252,29 @@ fn answer_for_the_dead(
     let vote = message.message.as_ref().filter(|vote| is_vote(vote))?;
     let removed = state.removed_at.filter(|_| member && !is_older(ours, theirs))?;
     let at = EntryId { term: removed.term, index: removed.index };
+    Some(refusal_of_vote(region.id, region.region_epoch, (from, to), vote, vote.term, at))
+}
+
+/// What a store that lost its disk says for a replica that may have been on it: no vote, since nobody knows for whom it
+/// voted in this term; and nothing else. The replica is of no use to its region any more, and it is up to the region to
+/// remove it.
+fn answer_for_the_lost(from: metapb::Peer, to: metapb::Peer, message: &RaftMessage) -> Option<RaftMessage> {
+    let vote = message.message.as_ref().filter(|vote| is_vote(vote))?;
+    // A refused pre-vote tells a term that somebody is in.
+    let asked = u64::from(vote.msg_type() == MessageType::MsgRequestPreVote);
+    let term = vote.term.saturating_sub(asked);
+    Some(refusal_of_vote(message.region_id, None, (from, to), vote, term, EntryId::default()))
+}
+
+/// The refusal of a vote, with how far the log is known to be committed.
+fn refusal_of_vote(
+    region_id: u64,
+    region_epoch: Option<RegionEpoch>,
+    (from, to): (metapb::Peer, metapb::Peer),
+    vote: &Message,
+    term: u64,
+    committed: EntryId,
+) -> RaftMessage {
     let kind = match vote.msg_type() {
         MessageType::MsgRequestVote => MessageType::MsgRequestVoteResponse,
         _ => MessageType::MsgRequestPreVoteResponse,
@@ -254,18 +283,18 @@ fn answer_for_the_dead(
         msg_type: kind as i32,
         from: to.id,
         to: from.id,
-        term: vote.term,
+        term,
         reject: true,
-        commit: at.index,
-        log_term: at.term,
+        commit: committed.index,
+        log_term: committed.term,
         ..Message::default()
     };
-    Some(RaftMessage {
-        region_id: region.id,
+    RaftMessage {
+        region_id,
         from_peer: Some(to),
         to_peer: Some(from),
-        region_epoch: region.region_epoch,
+        region_epoch,
         message: Some(refusal),
         ..RaftMessage::default()
-    })
+    }
 }

@@ -39,9 +39,10 @@ impl Store {
     /// # Errors
     /// When the databases cannot be read or written, contradict themselves, belong to another store, or
     /// were never bootstrapped.
-    pub fn open(env: &mut impl Env, config: Config, now_ns: u64) -> Result<Store, StoreError> {
+    pub fn open(env: &mut impl Env, mut config: Config, now_ns: u64) -> Result<Store, StoreError> {
         config.validate()?;
-        check_ident(env, &config)?.ok_or(StoreError::NotBootstrapped)?;
+        let ident = check_ident(env, &config)?.ok_or(StoreError::NotBootstrapped)?;
+        config.replica_floor = ident.replica_floor;
         let mut recovery = Recovery::default();
         recovery.finish_snapshots(env, &config)?;
         recovery.load_peers(env, &config)?;
@@ -87,7 +88,7 @@ impl Store {
 pub(crate) fn check_ident(engine: &impl Read, config: &Config) -> Result<Option<StoreIdent>, StoreError> {
     let ident = read_message::<StoreIdent>(engine, Db::Kv, &keys::STORE_IDENT, 0)?;
     match ident {
-        Some(StoreIdent { cluster_id, store_id })
+        Some(StoreIdent { cluster_id, store_id, .. })
             if (cluster_id, store_id) != (config.cluster_id, config.store_id) =>
         {
             Err(StoreError::WrongStore { cluster_id, store_id })
@@ -260,7 +261,7 @@ fn finish_compaction(env: &mut impl Engine, region: u64) -> Result<(), StoreErro
     let truncated = state.and_then(|state| state.truncated_state).unwrap_or_default().index;
     let mut batch = WriteBatch::new();
     let (start, end) = (keys::raft_log(region, 0), keys::raft_log(region, truncated + 1));
-    env.scan(Db::Raft, &start, &end, &mut |key, _| {
+    env.scan_keys(Db::Raft, &start, &end, &mut |key| {
         batch.delete(key);
         true
     })?;

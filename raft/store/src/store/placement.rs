@@ -39,6 +39,7 @@ impl Store {
             sending_snap_count: count(self.outgoing.len()),
             receiving_snap_count: count(self.incoming.len()),
             applying_snap_count: count(applying),
+            replica_floor: self.config.replica_floor,
             ..StoreStats::default()
         };
         self.ask(env, request::Payload::StoreHeartbeat(StoreHeartbeatRequest { stats: Some(stats) }));

@@ -10,7 +10,7 @@ use raft_proto::raft_serverpb::{
 use super::{Purpose, Store, Wait};
 use crate::admin::{self, is_older};
 use crate::engine::{Db, Env, WriteBatch, WriteSeq};
-use crate::error::StoreError;
+use crate::error::{EngineError, StoreError};
 use crate::keys;
 use crate::peer::Peer;
 use crate::peer_storage::read_message;
@@ -153,9 +153,11 @@ impl Store {
         }
         let Ok((metadata, data)) = self.check_snapshot(peer, &message) else { return Ok(false) };
         let Some(message) = message.message else { return Ok(false) };
-        // Now, and not when raft has given its log for it.
+        // Now, and not when raft has given its log for it: a chunk that is damaged costs this snapshot, and another comes.
         match load(env, &key, &data) {
-            Err(LoadError::Engine(error)) => return Err(error.into()),
+            Err(LoadError::Engine(error)) if !matches!(error, EngineError::Corrupt(_)) => {
+                return Err(error.into());
+            }
             Err(_) => return Ok(false),
             Ok(_) => {}
         }

@@ -1,17 +1,20 @@
-//! Databases in memory that lose what was not synced, and an environment made of two of them.
+//! Databases in memory that lose what was not synced, and an environment made of three of them.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prost::Message;
+
+use super::faults::{Faults, Operation};
 use raftstore::proto::raft_cmdpb::RaftCmdResponse;
-use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
+use raftstore::proto::raft_serverpb::{RaftLocalState, RaftMessage, StoreMessage, store_message::Payload};
 use raftstore::proto::schedulerpb;
 use raftstore::{
     Background, Db, Engine, EngineError, PlacementClient, Read, Replies, RequestId, Task, TaskId, TaskOutput,
-    Transport, WriteBatch, WriteSeq,
+    Transport, WriteBatch, WriteSeq, keys,
 };
 
 type Pairs = BTreeMap<Vec<u8>, bytes::Bytes>;
-type Ops = Vec<(bytes::Bytes, Option<bytes::Bytes>)>;
+pub type Ops = Vec<(bytes::Bytes, Option<bytes::Bytes>)>;
 
 /// One database: what reads see, what a crash keeps, and the writes between the two.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +74,7 @@ pub struct MemEnv {
     /// Tasks that are done and not handed in yet, in the order in which they began.
     pub tasks: VecDeque<(TaskId, Result<TaskOutput, EngineError>)>,
     pub replies: BTreeMap<RequestId, RaftCmdResponse>,
-    /// Writes to this database fail.
-    pub broken: Option<Db>,
+    pub faults: Faults,
 }
 
 impl MemEnv {
@@ -84,12 +86,46 @@ impl MemEnv {
         }
     }
 
+    /// How much it has done so far: writes, and what it has said.
+    pub fn effects(&self) -> [u64; 4] {
+        let written = self.raft.written + self.kv.written + self.snapshots.written;
+        [written, self.sent.len() as u64, self.transfers.len() as u64, self.replies.len() as u64]
+    }
+
+    /// What a message promises is durable when it leaves: an accepted log, or a vote.
+    fn check_promise(&self, message: &RaftMessage) {
+        use raftstore::proto::eraftpb::MessageType;
+        let Some(raft) = message.message.as_ref().filter(|raft| !raft.reject) else { return };
+        let state = self.raft.durable.get(&keys::raft_state(message.region_id)[..]);
+        let state = state.map(|state| RaftLocalState::decode(state.clone()).unwrap()).unwrap_or_default();
+        let hard = state.hard_state.unwrap_or_default();
+        let kept = match raft.msg_type() {
+            MessageType::MsgAppendResponse => hard.term >= raft.term && state.last_index >= raft.index,
+            MessageType::MsgRequestVoteResponse => {
+                hard.term > raft.term || hard.term == raft.term && hard.vote == raft.to
+            }
+            _ => return,
+        };
+        assert!(kept, "{raft:?} leaves with {state:?} durable");
+    }
+
+    /// All bytes of keys and values.
+    pub fn bytes(&self) -> usize {
+        let pairs = [&self.raft, &self.kv, &self.snapshots].into_iter().flat_map(|disk| &disk.visible);
+        pairs.map(|(key, value)| key.len() + value.len()).sum()
+    }
+
     pub fn disk_mut(&mut self, db: Db) -> &mut Disk {
         match db {
             Db::Raft => &mut self.raft,
             Db::Kv => &mut self.kv,
             Db::Snapshots => &mut self.snapshots,
         }
+    }
+
+    /// The sync that was asked for fails, if one was.
+    pub fn fail_sync(&mut self, db: Db) -> bool {
+        self.disk_mut(db).syncing.take().is_some()
     }
 
     /// Ends the sync that was asked for, if one was: up to which write.
@@ -114,6 +150,8 @@ impl MemEnv {
 
 impl Read for MemEnv {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<bytes::Bytes>, EngineError> {
+        self.faults.operation(Operation::Read)?;
+        self.faults.intact(db, key)?;
         Ok(self.disk(db).visible.get(key).cloned())
     }
 
@@ -124,9 +162,29 @@ impl Read for MemEnv {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &bytes::Bytes) -> bool,
     ) -> Result<(), EngineError> {
+        self.faults.operation(Operation::Read)?;
+        if start < end {
+            for (key, value) in self.disk(db).visible.range(start.to_vec()..end.to_vec()) {
+                self.faults.intact(db, key)?;
+                if !visit(key, value) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError> {
+        self.faults.operation(Operation::Read)?;
         if start < end {
             let mut pairs = self.disk(db).visible.range(start.to_vec()..end.to_vec());
-            let _ = pairs.all(|(key, value)| visit(key, value));
+            let _ = pairs.all(|(key, _)| visit(key));
         }
         Ok(())
     }
@@ -134,11 +192,15 @@ impl Read for MemEnv {
 
 impl Engine for MemEnv {
     fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
-        if self.broken == Some(db) {
+        self.faults.operation(Operation::Write)?;
+        if self.faults.broken == Some(db)
+            || self.faults.capacity.is_some_and(|most| self.bytes() + batch.bytes() > most)
+        {
             return Err(EngineError::Full);
         }
-        let disk = self.disk_mut(db);
         let ops = batch.into_ops().collect::<Vec<_>>();
+        self.faults.overwrite(db, &ops);
+        let disk = self.disk_mut(db);
         replay(&mut disk.visible, &ops);
         disk.written += 1;
         disk.unsynced.push_back((disk.written, ops));
@@ -146,6 +208,7 @@ impl Engine for MemEnv {
     }
 
     fn sync(&mut self, db: Db) -> Result<(), EngineError> {
+        self.faults.operation(Operation::Sync)?;
         let disk = self.disk_mut(db);
         disk.syncing = Some(disk.written);
         Ok(())
@@ -157,6 +220,7 @@ impl Transport for MemEnv {
         match message.payload {
             Some(Payload::Raft(message)) => {
                 assert_eq!(message.to_peer.map(|to| to.store_id), Some(store_id));
+                self.check_promise(&message);
                 self.sent.push_back(message);
             }
             _ => self.transfers.push_back((store_id, message)),

@@ -8,6 +8,7 @@
 
 pub mod convergence;
 pub mod disk;
+pub mod faults;
 pub mod regions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +22,7 @@ use raftstore::proto::raft_cmdpb::{
     RaftCmdResponse, RaftRequestHeader, Request, ScanRequest, request::Command, response,
 };
 use raftstore::proto::raft_serverpb::{RaftMessage, StoreMessage, store_message::Payload};
-use raftstore::{Config, Db, RequestId, Store};
+use raftstore::{Config, Db, RequestId, Store, StoreError};
 
 pub const REGION: u64 = 1;
 pub const MS: u64 = 1_000_000;
@@ -59,6 +60,12 @@ pub struct Cluster {
     pub idle: BTreeSet<u64>,
     /// Questions to the placement driver are answered.
     pub driven: bool,
+    /// By how many nanoseconds a store's clock is ahead or behind.
+    pub skew: BTreeMap<u64, i64>,
+    /// The highest id that was given out when a store lost its databases.
+    floors: BTreeMap<u64, u64>,
+    /// When the timer runs out that was set before a store's clock jumped.
+    timers: BTreeMap<u64, u64>,
     /// Messages from one store to another that are lost.
     pub lost: fn(u64, u64, &StoreMessage) -> bool,
     /// The first region is on so many stores, from 1 on.
@@ -80,6 +87,16 @@ pub fn first_region(stores: u64) -> Region {
 
 pub fn config(store_id: u64) -> Config {
     Config { seed: 7, ..Config::new(store_id) }
+}
+
+/// Memory and disk must agree about these regions.
+fn audit(node: &mut Node, regions: impl IntoIterator<Item = u64>) {
+    // It is the test that looks, so no call of it fails.
+    let faults = std::mem::take(&mut node.env.faults);
+    for region in regions {
+        node.store().audit(&node.env, region).unwrap();
+    }
+    node.env.faults = faults;
 }
 
 impl Cluster {
@@ -107,6 +124,9 @@ impl Cluster {
             stalled_dbs: BTreeSet::new(),
             idle: BTreeSet::new(),
             driven: false,
+            skew: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            timers: BTreeMap::new(),
             lost: |_, _, _| false,
             members,
             boots: 0,
@@ -138,18 +158,33 @@ impl Cluster {
     }
 
     pub fn boot(&mut self, id: u64) {
+        self.try_boot(id).unwrap();
+    }
+
+    /// Boots a store, if its databases let it.
+    pub fn try_boot(&mut self, id: u64) -> Result<(), StoreError> {
         let region = self.region();
         self.boots += 1;
         // Every life has a seed of its own, for the ids of reads.
-        let config =
-            Config { store_id: id, seed: self.config.seed + 1_000 * self.boots, ..self.config.clone() };
+        let config = Config {
+            store_id: id,
+            seed: self.config.seed + 1_000 * self.boots,
+            replica_floor: self.floors.get(&id).copied().unwrap_or_default(),
+            ..self.config.clone()
+        };
         let node = self.nodes.get_mut(&id).unwrap();
-        Store::bootstrap(&mut node.env, &config, &region).unwrap();
-        node.store = Some(Store::open(&mut node.env, config, self.now).unwrap());
-        let store = node.store();
-        for region in regions::all(&node.env) {
-            store.audit(&node.env, region).unwrap();
-        }
+        let now = self.now.saturating_add_signed(self.skew.get(&id).copied().unwrap_or_default());
+        Store::bootstrap(&mut node.env, &config, &region)?;
+        node.store = Some(Store::open(&mut node.env, config, now)?);
+        audit(node, regions::all(&node.env));
+        Ok(())
+    }
+
+    /// The machine loses its databases, and boots a store that takes up no replica that was there before.
+    pub fn wipe(&mut self, id: u64) {
+        self.nodes.insert(id, Node { env: MemEnv::default(), store: None });
+        self.floors.insert(id, self.next_id);
+        self.boot(id);
     }
 
     /// The machine stops; each database keeps so many of its unsynced writes, that of snapshots all.
@@ -164,16 +199,18 @@ impl Cluster {
         node.env.crash(raft, kv, snapshots);
     }
 
-    /// Lets `act` use the store `id`, if it runs.
+    /// Lets `act` use the store `id`, if it runs. A store that has stopped does nothing any more.
     pub fn with(&mut self, id: u64, act: impl FnOnce(&mut Store, &mut MemEnv, u64)) {
         let node = self.nodes.get_mut(&id).unwrap();
-        if let Some(store) = &mut node.store {
-            act(store, &mut node.env, self.now);
-            if store.failed().is_none() {
-                for &region in store.touched() {
-                    store.audit(&node.env, region).unwrap();
-                }
-            }
+        let Some(store) = &mut node.store else { return };
+        let now = self.now.saturating_add_signed(self.skew.get(&id).copied().unwrap_or_default());
+        let stopped = store.failed().is_some();
+        let before = node.env.effects();
+        act(store, &mut node.env, now);
+        assert!(!stopped || node.env.effects() == before, "store {id} has stopped, and does something");
+        if store.failed().is_none() {
+            let touched = store.touched().to_vec();
+            audit(node, touched);
         }
     }
 
@@ -224,6 +261,13 @@ impl Cluster {
         any
     }
 
+    /// Ends the syncs and tasks of one store until there are none.
+    pub fn settle_store(&mut self, id: u64) {
+        while [Db::Kv, Db::Snapshots, Db::Raft].into_iter().any(|db| self.finish_sync(id, db))
+            || self.finish_task(id)
+        {}
+    }
+
     /// Delivers messages and ends syncs until nothing happens any more. Time stands still.
     pub fn settle(&mut self) {
         let ids: Vec<u64> = self.nodes.keys().copied().collect();
@@ -251,22 +295,40 @@ impl Cluster {
         let end = self.now + ms * MS;
         self.settle();
         loop {
-            let deadlines = self.nodes.values().filter_map(|node| node.store.as_ref()?.next_deadline());
+            let deadlines = self.nodes.keys().filter_map(|id| self.deadline(*id));
             let Some(next) = deadlines.min().filter(|next| *next <= end) else {
                 break;
             };
             self.now = self.now.max(next);
             let ids: Vec<u64> = self.nodes.keys().copied().collect();
             for id in ids {
-                self.with(id, |store, env, now| {
-                    if store.next_deadline().is_some_and(|deadline| deadline <= now) {
-                        store.on_timer(env, now);
-                    }
-                });
+                if self.deadline(id).is_some_and(|deadline| deadline <= self.now) {
+                    self.timers.remove(&id);
+                    self.with(id, |store, env, now| store.on_timer(env, now));
+                }
             }
             self.settle();
         }
         self.now = end;
+    }
+
+    /// When a store's timer runs out: spans are counted by a clock that does not jump.
+    fn deadline(&self, id: u64) -> Option<u64> {
+        let store = self.nodes[&id].store.as_ref()?;
+        let skew = self.skew.get(&id).copied().unwrap_or_default();
+        let deadline = store.next_deadline()?.saturating_add_signed(-skew);
+        Some(self.timers.get(&id).map_or(deadline, |timer| deadline.min(*timer)))
+    }
+
+    /// A store's clock jumps.
+    pub fn jump(&mut self, id: u64, by: i64) {
+        if let Some(deadline) = self.deadline(id) {
+            self.timers.insert(id, deadline);
+        }
+        // No clock shows a time before its beginning.
+        let earliest = -i64::try_from(self.now).unwrap();
+        let skew = self.skew.entry(id).or_default();
+        *skew = skew.saturating_add(by).max(earliest);
     }
 
     /// The stores that lead the first region.

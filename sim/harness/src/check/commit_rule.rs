@@ -60,7 +60,7 @@ fn learned(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
 fn counted(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
     let (index, id) = (now.commit, replica.id);
     // A commit outside of the log is for log-order to report.
-    let Some(term) = replica.visible.term_at(index) else { return Ok(()) };
+    let Some(term) = replica.term_at(index) else { return Ok(()) };
     if term != now.term {
         return Err(format!(
             "replica {id} leads term {} and commits index {index} of term {term} by counting",

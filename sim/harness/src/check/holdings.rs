@@ -122,6 +122,11 @@ impl Holdings {
         self.held.get(&region).map(|held| held.replica)
     }
 
+    /// The highest replica of a region that was destroyed here; 0 if none was.
+    pub(crate) fn buried(&self, region: u64) -> u64 {
+        self.buried.get(&region).map_or(0, |buried| buried.seen)
+    }
+
     /// All of them.
     pub(crate) fn replicas(&self) -> impl Iterator<Item = Of> {
         self.held.iter().map(|(region, held)| (*region, held.replica))

@@ -47,7 +47,7 @@ fn elected(ledger: &Ledger, leader: &Replica, term: u64) -> Verdict {
 }
 
 fn committed(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
-    let Some(term) = replica.visible.term_at(now.commit) else { return Ok(()) };
+    let Some(term) = replica.term_at(now.commit) else { return Ok(()) };
     for other in &ledger.replicas {
         if let Some(state) = other.state
             && state.role == Role::Leader

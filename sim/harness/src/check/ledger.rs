@@ -90,6 +90,9 @@ pub(crate) struct Replica {
     pub(crate) snapshots: u64,
     /// Its log as it reads it.
     pub(crate) visible: LogTerms,
+    /// Its log before compaction took the beginning of it, in the event under way: a replica may learn of a commit, apply it
+    /// and compact it in one.
+    compacted: Option<LogTerms>,
     /// Its log as a crash would leave it.
     pub(crate) durable_log: LogTerms,
     /// Its term and vote as it wrote them last.
@@ -114,6 +117,7 @@ impl Replica {
             gone: false,
             snapshots: 0,
             visible: LogTerms::starting_after(0, 0),
+            compacted: None,
             durable_log: LogTerms::starting_after(0, 0),
             written: HardState::default(),
             durable: HardState::default(),
@@ -130,6 +134,7 @@ impl Replica {
         self.written = disk.hard;
         self.durable = disk.hard;
         self.durable_applied = disk.applied;
+        self.compacted = None;
         self.restored = false;
         self.restoring = false;
         self.snapshots = 0;
@@ -150,12 +155,32 @@ impl Replica {
     /// Compaction took its log up to this entry. Where the entry was not durable, what took its place is when the write
     /// `seq` is.
     pub(crate) fn compact(&mut self, seq: u64, index: u64, term: u64) {
+        if self.visible.truncated() < index {
+            self.compacted.get_or_insert_with(|| self.visible.clone());
+        }
         self.visible.start_after(index, term);
         if self.durable_log.term_at(index) == Some(term) {
             self.durable_log.start_after(index, term);
         } else if seq != 0 {
             self.pending.push_back((seq, Pending::Start { index, term }));
         }
+    }
+
+    /// The event under way has come to its end.
+    pub(crate) fn forget_compacted(&mut self) {
+        self.compacted = None;
+    }
+
+    /// The index before the first entry that it had in the event under way.
+    pub(crate) fn log_start(&self) -> u64 {
+        self.compacted.as_ref().map_or(self.visible.truncated(), LogTerms::truncated)
+    }
+
+    /// The term of the entry at `index` that it has, or had until it compacted it in the event under way.
+    #[inline]
+    pub(crate) fn term_at(&self, index: u64) -> Option<u64> {
+        let compacted = || self.compacted.as_ref().and_then(|log| log.term_at(index));
+        self.visible.term_at(index).or_else(compacted)
     }
 
     /// A snapshot took the place of its log. What it replaced stays durable until the write `seq` is; 0 if that
@@ -295,9 +320,9 @@ impl Committed {
         Some((index, self.term_at(index)?))
     }
 
-    /// A replica in `in_term` commits everything up to `commit` in this log.
-    pub(crate) fn note(&mut self, log: &LogTerms, commit: u64, in_term: u64) {
-        let start = log.truncated();
+    /// A replica in `in_term` commits everything up to `commit` in its log.
+    pub(crate) fn note(&mut self, log: &Replica, commit: u64, in_term: u64) {
+        let start = log.log_start();
         if self.base.is_none_or(|_| self.last < start) {
             // The first replica, or one that starts where nobody was before.
             let run = (start, log.term_at(start).unwrap_or(0));

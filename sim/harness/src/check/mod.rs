@@ -46,6 +46,7 @@ use raftsim_kernel::{NodeId, Time};
 pub(crate) use data_digest::pair as pair_digest;
 pub use holdings::Noticed;
 use holdings::{Holdings, Of};
+pub(crate) use ledger::Members;
 use ledger::{Ledger, Replica};
 use region::{Objection, Off, RegionChecks};
 pub use replica::{HardState, LogEntry, LogTerms, ReplicaState, Role, Voters};
@@ -284,6 +285,18 @@ impl Checks {
         self.stores.get(node.0 as usize)?.replica(region)
     }
 
+    /// The highest replica of a region that was destroyed on a machine; 0 if none was.
+    #[must_use]
+    pub fn buried(&self, node: NodeId, region: u64) -> u64 {
+        self.stores.get(node.0 as usize).map_or(0, |store| store.buried(region))
+    }
+
+    /// The term of the committed entry at an index of a region's log, as far as it was told.
+    #[must_use]
+    pub fn committed_term(&self, region: u64, index: u64) -> Option<u64> {
+        self.region(region)?.ledger.committed.term_at(index)
+    }
+
     /// All such replicas of a machine, as region and replica.
     pub(crate) fn replicas_on(&self, node: NodeId) -> Vec<Of> {
         self.stores.get(node.0 as usize).map_or_else(Vec::new, |store| store.replicas().collect())
@@ -417,6 +430,11 @@ impl Facts<'_> {
     pub fn destroyed(&mut self, commit: u64) {
         self.judge(|region, place| region.destroyed(place, commit));
         self.region.ledger.replicas[self.place].state = None;
+    }
+
+    /// Its store has stopped. `commit` is what its last messages said of its commit index, as of one that is destroyed.
+    pub(crate) fn stopped(&mut self, commit: u64) {
+        self.judge(|region, place| region.destroyed(place, commit));
     }
 
     /// That it was destroyed is durable.

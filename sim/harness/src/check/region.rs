@@ -178,8 +178,9 @@ impl RegionChecks {
         replica.members_before = None;
         replica.restored = false;
         if now.commit > committed.last() || committed.is_empty() {
-            committed.note(&replica.visible, now.commit, now.term);
+            committed.note(replica, now.commit, now.term);
         }
+        replica.forget_compacted();
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl RegionChecks {
         self.ask_changed(place, &before, &now)?;
         let Ledger { replicas, committed } = &mut self.ledger;
         if commit > committed.last() {
-            committed.note(&replicas[place].visible, commit, now.term);
+            committed.note(&replicas[place], commit, now.term);
         }
         Ok(())
     }

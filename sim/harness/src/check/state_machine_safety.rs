@@ -15,7 +15,7 @@ impl StateMachineSafety {
     /// differing index is named.
     fn check(ledger: &Ledger, replica: &Replica, now: &ReplicaState) -> Verdict {
         let top = now.commit.min(ledger.committed.last());
-        let differs = |index: u64| match (ledger.committed.term_at(index), replica.visible.term_at(index)) {
+        let differs = |index: u64| match (ledger.committed.term_at(index), replica.term_at(index)) {
             (Some(committed), Some(own)) => committed != own,
             // Before the start of one of them.
             _ => false,
@@ -23,12 +23,12 @@ impl StateMachineSafety {
         if !differs(top) {
             return Ok(());
         }
-        let index = (replica.visible.truncated()..top).find(|index| differs(*index)).unwrap_or(top);
+        let index = (replica.log_start()..top).find(|index| differs(*index)).unwrap_or(top);
         let term = |term: Option<u64>| term.unwrap_or_default();
         Err(format!(
             "replica {} commits index {index} with the entry of term {}, but the entry of term {} is committed there",
             replica.id,
-            term(replica.visible.term_at(index)),
+            term(replica.term_at(index)),
             term(ledger.committed.term_at(index))
         ))
     }

@@ -4,9 +4,35 @@ use raftsim_kernel::{NodeId, Time};
 
 use super::holdings::{Holdings, Noticed, Of, Tally};
 use super::region::Off;
-use super::{Verdict, Violation};
+use super::{Checks, Members, Verdict, Violation};
 use crate::scenario::ast::Check;
 use crate::system::RegionRange;
+
+impl Checks {
+    /// Whom each replica counts for quorums, as region, replica and members; also while its store is down, but not of those
+    /// that are destroyed for good.
+    pub(crate) fn memberships(&self) -> impl Iterator<Item = (u64, u64, &Members)> {
+        let replicas = self.regions.iter().flat_map(|(region, checks)| {
+            checks
+                .ledger
+                .replicas
+                .iter()
+                .filter(|replica| !replica.gone)
+                .map(move |replica| (*region, replica))
+        });
+        replicas.map(|(region, replica)| (region, replica.id, &replica.members))
+    }
+
+    /// A machine that is down lost its disk: what it will hold has nothing to do with what it held. Gives the replicas that
+    /// it lost; what they promised to others still counts.
+    pub(crate) fn wiped(&mut self, node: NodeId) -> Vec<Of> {
+        let lost = self.replicas_on(node);
+        if let Some(holdings) = self.stores.get_mut(node.0 as usize) {
+            *holdings = Holdings::default();
+        }
+        lost
+    }
+}
 
 /// Takes the facts of one store. Those of an event come in the order: what became durable; data and records that were
 /// written; replicas that it touched; and at last [`settle`](StoreFacts::settle).

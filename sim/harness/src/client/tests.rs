@@ -260,7 +260,7 @@ fn a_scan_goes_on_behind_a_split_and_a_change_of_leader() {
 }
 
 #[test]
-fn a_scan_that_must_wait_begins_anew() {
+fn a_scan_that_must_wait_goes_on_where_it_was() {
     let (mut cluster, mut tried) = three_regions();
     tried.take(job(&scan("a", ""), None));
     while cluster.executed == 0 {
@@ -268,12 +268,43 @@ fn a_scan_that_must_wait_begins_anew() {
     }
     tried.reports.clear();
     tried.lose();
-    assert_eq!(tried.reports, [Report::Return(Outcome::Unknown), Report::Call(scan("a", ""))]);
+    assert_eq!(tried.reports, [], "the call goes on");
     while !tried.client.is_idle() {
         tried.turn(&mut cluster);
     }
-    assert_eq!(cluster.executed, 4, "the first part is read once more");
-    assert!(tried.reports.ends_with(&[Report::Return(Outcome::Pairs(Vec::new()))]));
+    assert_eq!(cluster.executed, 3, "nothing is read twice");
+    assert_eq!(tried.reports, [Report::Return(Outcome::Pairs(Vec::new()))]);
+}
+
+#[test]
+fn a_scan_that_has_read_nothing_yet_begins_anew() {
+    let (_, mut tried) = three_regions();
+    tried.take(job(&scan("a", ""), None));
+    tried.lose();
+    let call = Report::Call(scan("a", ""));
+    assert_eq!(tried.reports, [call.clone(), Report::Return(Outcome::Unknown), call]);
+}
+
+#[test]
+fn a_scan_over_many_regions_ends_though_each_keeps_it_waiting() {
+    let (mut cluster, mut tried) = three_regions();
+    let splits = (0..=u8::MAX).filter(|key| *key != b'h' && *key != b'p' && *key != 0);
+    splits.for_each(|key| cluster.happen(&Event::Split { key }));
+    tried.take(job(&scan("", ""), None));
+    let mut executed = 0;
+    for _ in 0..5_000 {
+        if tried.client.is_idle() {
+            break;
+        }
+        tried.turn(&mut cluster);
+        if cluster.executed > executed && !tried.client.is_idle() {
+            executed = cluster.executed;
+            tried.store();
+            tried.lose();
+        }
+    }
+    assert!(tried.client.is_idle(), "{} parts after {executed} answers", cluster.executed);
+    assert_eq!(cluster.executed, 256, "a part of each region");
 }
 
 #[derive(Clone, Debug)]

@@ -91,8 +91,8 @@ impl Walk {
     fn helped(&mut self, choice: Choice, answer: &Answer) -> Then {
         if choice.way != Way::Via {
             self.hints = 0;
-            // The next operation begins where this one was served. Its parts leave the round alone: a scan that
-            // begins anew for the sake of its last part must not find the round where it was the time before.
+            // The next operation begins where this one was served. Its parts leave the round alone: where the next part is
+            // served has nothing to do with that.
             if matches!(answer, Answer::Done(_)) {
                 self.turn = choice.store;
             }

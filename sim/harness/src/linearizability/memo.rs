@@ -49,7 +49,7 @@ pub(super) struct Memo {
     open: Vec<u64>,
     /// For each open set, the next of the same entry.
     open_next: Vec<u32>,
-    compared: u64,
+    work: u64,
 }
 
 impl Memo {
@@ -62,13 +62,13 @@ impl Memo {
             open_words,
             open: Vec::new(),
             open_next: Vec::new(),
-            compared: 0,
+            work: 0,
         }
     }
 
-    /// How many open sets have been compared: work that a budget must know of.
-    pub(super) fn compared(&self) -> u64 {
-        self.compared
+    /// How many open sets have been compared, and how often 64 bytes were remembered: what a budget must know of.
+    pub(super) fn work(&self) -> u64 {
+        self.work
     }
 
     /// Whether this configuration, or one with a part of its open set, was seen; if not, it is from now on.
@@ -87,6 +87,7 @@ impl Memo {
                 let open = self.add_open(open, END);
                 let words = (self.placed.len(), placed.words.len() as u32);
                 self.placed.extend_from_slice(placed.words);
+                self.work += placed.words.len() as u64 / 8;
                 self.table.insert(hash, self.entries.len() as u32);
                 self.entries.push(Entry { value, full_words: placed.full_words, words, open });
                 false
@@ -97,7 +98,7 @@ impl Memo {
     fn covers(&mut self, entry: u32, open: &[u64]) -> bool {
         let mut set = self.entries[entry as usize].open;
         while set != END {
-            self.compared += 1;
+            self.work += 1;
             let start = set as usize * self.open_words;
             let known = &mut self.open[start..start + self.open_words];
             if is_subset(known, open) {
@@ -116,6 +117,7 @@ impl Memo {
 
     fn add_open(&mut self, open: &[u64], next: u32) -> u32 {
         debug_assert_eq!(open.len(), self.open_words);
+        self.work += open.len() as u64 / 8;
         self.open.extend_from_slice(open);
         self.open_next.push(next);
         self.open_next.len() as u32 - 1

@@ -5,26 +5,34 @@
 //! the clients saw. An operation that never got an answer may take effect at any moment after its call, or
 //! never.
 //!
-//! **Method.** Linearizability is local, so each key is checked on its own. A key's history goes through the
-//! search of Wing and Gong with Lowe's memory of configurations already seen ("Testing for linearizability",
-//! 2017): `search.rs`. Values are small integers there: `values.rs`.
+//! **Method.** Linearizability is local, so each key is checked on its own, in tiers ([`judge`]):
+//! 1. The simulator knows in which order the stores executed what they answered. If that order explains the
+//!    answers, all is well: `order.rs`, [`order`].
+//! 2. If not, the key's history goes through the search of Wing and Gong with Lowe's memory of configurations
+//!    already seen ("Testing for linearizability", 2017): `search.rs`, [`check`].
+//! 3. Where the search has no answer in time, the key is counted as unknown.
+//!
+//! Values are small integers in all that: `values.rs`.
 //!
 //! **Promises.** The verdict is exact whenever it is not [`Verdict::Unknown`]: no hash collision can make two
-//! configurations one, and a search that runs out of its [`Budget`] is never a pass. The same operations and
-//! the same budget give the same verdict, on every machine. A violation comes with the shortest prefix of the
-//! key's history that already fails.
+//! configurations one, and a search that runs out of its [`Budget`] is never a pass. Whatever the places of
+//! operations are, they change who decides, and never to what. The same operations and the same budget give the
+//! same verdict, on every machine. A violation comes with the shortest prefix of the key's history that already
+//! fails, found in no more time and memory than the budget has for a key.
 //!
 //! **Not covered.** Operations on several keys at once: a scan is checked as one read a key, each with a
 //! moment of its own.
 
 mod bits;
 mod memo;
+mod order;
 mod problem;
 mod refutation;
 mod search;
 mod supply;
 mod table;
 mod values;
+mod why;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +55,18 @@ pub struct Operation {
     pub key: Bytes,
     /// What it does, and what the client was told.
     pub action: Action,
+    /// Where it stands in the order in which the stores executed what they answered, if anybody saw that. A guess:
+    /// right ones spare a search, and wrong ones cost one.
+    pub place: Option<Place>,
+}
+
+/// A moment at which a store answered, in the order of all calls, returns and answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// How many calls and returns there were before.
+    pub after: u64,
+    /// A number that is larger for each later answer.
+    pub number: u64,
 }
 
 /// What an operation does to its key, and the answer to it.
@@ -89,8 +109,8 @@ pub struct CasOutcome {
     pub previous: Option<Option<Bytes>>,
 }
 
-/// How many search steps a check may take. A step is one operation tried in one configuration, or one
-/// comparison with a remembered configuration: some 20 ns, and seldom more than 20 bytes of memory.
+/// How many search steps a check may take. A step is one operation tried in one configuration, one comparison
+/// with a remembered configuration, or 64 bytes of memory for one: some 20 ns, and at most 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// For all keys together.
@@ -101,7 +121,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { total: 50_000_000, per_key: 20_000_000 }
+        Budget { total: 50_000_000, per_key: 10_000_000 }
     }
 }
 
@@ -121,34 +141,88 @@ pub enum Verdict {
     },
 }
 
-/// Checks a history, given in any order.
+/// How many keys each tier decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// The order in which the stores answered explains all answers.
+    pub by_order: u64,
+    /// A search found an order, or that there is none.
+    pub by_search: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+}
+
+/// A verdict and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Who decided. Of keys after one with a violation nothing is known, and nothing counted.
+    pub decided: Decided,
+}
+
+/// Judges a history, given in any order, tier by tier.
 ///
 /// Operations on the same key should have distinct positions; where a call and a return share one, they count
 /// as overlapping, which forbids less.
 ///
 /// # Panics
 /// If an operation returns before it is called.
+pub fn judge(operations: &[Operation], budget: Budget) -> Judged {
+    decide(operations, budget, order::accepts)
+}
+
+/// The second tier alone: as [`judge`], by search, whatever places the operations have.
+///
+/// # Panics
+/// If an operation returns before it is called.
 pub fn check(operations: &[Operation], budget: Budget) -> Verdict {
-    let mut left = budget.total;
-    let mut unknown = None;
+    decide(operations, budget, |_, _| false).verdict
+}
+
+/// The first tier alone: whether a guess at the order is an order, for each key. `true` means that the history is
+/// linearizable; `false` means nothing.
+///
+/// # Panics
+/// If an operation returns before it is called.
+pub fn order(operations: &[Operation]) -> bool {
+    by_key(operations).values().all(|history| order::accepts(history, &mut Problem::new(history)))
+}
+
+fn decide(
+    operations: &[Operation],
+    budget: Budget,
+    accepts: impl Fn(&[&Operation], &mut Problem) -> bool,
+) -> Judged {
+    let (mut left, mut decided, mut unknown) = (budget.total, Decided::default(), None);
     for (key, history) in by_key(operations) {
         let limit = left.min(budget.per_key);
         let mut problem = Problem::new(&history);
-        let mut search = Search::new(&mut problem);
-        match search.run(limit) {
-            Found::Order => {}
-            Found::NoOrder => {
-                let reached = search.reached();
-                return Verdict::Violation(refutation::refute(&history, reached, limit));
-            }
-            Found::OutOfSteps if unknown.is_none() => {
-                unknown = Some(Verdict::Unknown { key: key.clone(), explored: search.steps() });
-            }
-            Found::OutOfSteps => {}
+        if accepts(&history, &mut problem) {
+            decided.by_order += 1;
+            continue;
         }
-        left = left.saturating_sub(search.steps());
+        let mut search = Search::new(&mut problem);
+        let found = search.run(limit);
+        let (steps, reached) = (search.steps(), search.reached());
+        match found {
+            Found::Order => decided.by_search += 1,
+            Found::NoOrder => {
+                decided.by_search += 1;
+                // What the search remembers is of no more use, and a refutation needs the room.
+                drop(search);
+                drop(problem);
+                let verdict = Verdict::Violation(refutation::refute(&history, reached, limit));
+                return Judged { verdict, decided };
+            }
+            Found::OutOfSteps => {
+                decided.unknown += 1;
+                unknown.get_or_insert(Verdict::Unknown { key: key.clone(), explored: steps });
+            }
+        }
+        left = left.saturating_sub(steps);
     }
-    unknown.unwrap_or(Verdict::Linearizable)
+    Judged { verdict: unknown.unwrap_or(Verdict::Linearizable), decided }
 }
 
 /// The operations that say or change something, by key, each key's in the order of calls.

@@ -30,8 +30,9 @@ pub struct Refutation {
 }
 
 /// Explains a history in which a search with `limit` steps found no order. Before the position `reached`, it
-/// has one.
+/// has one. This takes about `limit` steps more.
 pub(super) fn refute(history: &[&Operation], reached: u64, limit: u64) -> Refutation {
+    let mut left = limit;
     let mut ends: Vec<u64> = history.iter().filter_map(|operation| operation.ret).collect();
     ends.sort_unstable();
     ends.dedup();
@@ -41,14 +42,17 @@ pub(super) fn refute(history: &[&Operation], reached: u64, limit: u64) -> Refuta
     // Most often the return that the search could not pass is the one.
     let mut probe = first;
     while first < last {
-        if fails(&prefix(history, ends[probe]), limit) {
+        // Half of what is left for each, so that one that is hard leaves something to those after it.
+        let (fails, steps) = fails(&prefix(history, ends[probe]), left / 2);
+        left -= steps.min(left);
+        if fails {
             last = probe;
         } else {
             first = probe + 1;
         }
         probe = first + (last - first) / 2;
     }
-    explain(prefix(history, ends[last]), limit)
+    explain(prefix(history, ends[last]), left.max(limit / 8))
 }
 
 /// The history up to the position `end`, inclusively.
@@ -71,9 +75,13 @@ fn cut(operation: &Operation, end: u64) -> Operation {
     operation
 }
 
-fn fails(operations: &[Operation], limit: u64) -> bool {
+/// Whether they are known to have no order, and how many steps it took to find out.
+fn fails(operations: &[Operation], limit: u64) -> (bool, u64) {
     let history: Vec<&Operation> = operations.iter().collect();
-    Search::new(&mut Problem::new(&history)).run(limit) == Found::NoOrder
+    let mut problem = Problem::new(&history);
+    let mut search = Search::new(&mut problem);
+    let found = search.run(limit);
+    (found == Found::NoOrder, search.steps())
 }
 
 fn explain(operations: Vec<Operation>, limit: u64) -> Refutation {
@@ -113,7 +121,8 @@ impl Action {
     }
 }
 
-/// How many operations a report shows: the last ones, and those that could not be placed.
+/// How many operations a report shows: the last ones, and as many of those that could not be placed. Where the budget
+/// ended before the best order was found, these may be many.
 const SHOWN: usize = 20;
 
 impl fmt::Display for Refutation {
@@ -127,9 +136,8 @@ impl fmt::Display for Refutation {
             _ => writeln!(f, " ({open} more calls were never answered, or later)")?,
         }
         let tail = self.operations.len().saturating_sub(SHOWN);
-        let shown: Vec<usize> = (0..self.operations.len())
-            .filter(|index| *index >= tail || self.unplaced.contains(index))
-            .collect();
+        let mut shown: Vec<usize> = self.stuck().filter(|index| *index < tail).collect();
+        shown.extend(tail..self.operations.len());
         let hidden = self.operations.len() - shown.len();
         if hidden > 0 {
             writeln!(f, "  ({hidden} earlier operations are not shown)")?;
@@ -140,18 +148,26 @@ impl fmt::Display for Refutation {
             len => writeln!(f, "after number {len} in the best order, the value is {}", state(&self.value))?,
         }
         let stuck: Vec<String> = self
-            .unplaced
-            .iter()
-            .map(|&index| &self.operations[index])
+            .stuck()
+            .map(|index| &self.operations[index])
             .map(|operation| {
                 format!("client {}'s {} -> {}", operation.client, operation.action, Answer(operation))
             })
             .collect();
-        write!(f, "without a place: {}", stuck.join("; "))
+        write!(f, "without a place: {}", stuck.join("; "))?;
+        match self.unplaced.len() - stuck.len() {
+            0 => Ok(()),
+            others => write!(f, "; and {others} before these"),
+        }
     }
 }
 
 impl Refutation {
+    /// The operations without a place that are worth a word: the last ones.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = usize> {
+        self.unplaced[self.unplaced.len().saturating_sub(SHOWN)..].iter().copied()
+    }
+
     fn fmt_table(&self, f: &mut fmt::Formatter<'_>, shown: &[usize]) -> fmt::Result {
         let mut number = vec![None; self.operations.len()];
         self.order.iter().zip(1..).for_each(|(&index, place)| number[index] = Some(place));
@@ -250,7 +266,7 @@ fn state(value: &Option<Bytes>) -> String {
 }
 
 /// Bytes in quotes; of long ones, both ends and the length.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     const END: usize = 14;
     if bytes.len() <= 2 * END + 4 {
         return format!("\"{}\"", bytes.escape_ascii());

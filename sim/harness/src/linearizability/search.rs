@@ -199,7 +199,7 @@ impl<'p> Search<'p> {
 
     /// Steps taken.
     pub(super) fn steps(&self) -> u64 {
-        self.tried + self.memo.compared()
+        self.tried + self.memo.work()
     }
 
     /// The position of the furthest return that no order tried could pass: up to there, exclusively, the

@@ -55,17 +55,19 @@ impl<S: System> Run<S> {
                     self.check_answer()?;
                     self.next_step();
                 } else if self.event_by(deadline)? {
-                    return Err(
-                        self.finding(Check::Wait, "the operation was not answered in time".to_owned())
-                    );
+                    let late = self.finding(Check::Wait, "the operation was not answered in time".to_owned());
+                    return self.come_to_nothing(late);
                 }
             }
             Phase::Insisting { place, again, deadline } => {
                 let (place, again, deadline) = (*place, *again, *deadline);
                 if self.event_by(again)? {
-                    self.insist(place, Some(deadline))?;
+                    let asked = self.insist(place, Some(deadline));
+                    self.all_held()?;
+                    return asked.or_else(|finding| self.come_to_nothing(finding));
                 }
             }
+            Phase::Storm { .. } => return self.advance_storm(),
             Phase::Healing { .. } => return self.advance_healing(),
             Phase::Over(_) => {}
         }
@@ -99,7 +101,8 @@ impl<S: System> Run<S> {
         if self.event_by(deadline)? {
             let Phase::Waiting { condition, .. } = &self.phase else { return Ok(()) };
             let condition = condition.clone();
-            return Err(self.unmet(&condition));
+            let unmet = self.unmet(&condition);
+            return self.come_to_nothing(unmet);
         }
         Ok(())
     }
@@ -109,25 +112,28 @@ impl<S: System> Run<S> {
         let watch = self.world.observer();
         if self.is_due_for_a_look(watch.changes() + watch.answers()) {
             if self.unhealed().is_none() {
-                return self.closing_checks();
+                return self.at_rest();
+            }
+            for store in 1..=self.scenario.cluster.stores {
+                if self.counts(store) {
+                    self.revive(store);
+                }
             }
             // The clock is for a cluster that gets nowhere, not for one that has much to do.
-            let now_done = self.jobs_done();
+            let now_done = self.finished();
             if now_done != done {
-                let deadline = self.world.now() + self.recovery_bound();
+                let deadline = self.world.now() + self.rest_bound();
                 self.phase = Phase::Healing { deadline, done: now_done };
             }
         }
         if self.event_by(deadline)? {
-            let (region, why) = self.unhealed().unwrap_or_default();
-            let message = format!("the cluster did not recover after all faults ended: {why}");
-            return Err(Finding { region, ..self.finding(Check::Liveness, message) });
+            return self.stands_still();
         }
         Ok(())
     }
 
     /// Handles the next event if it is due by `time`. Otherwise lets time pass until then and returns true.
-    fn event_by(&mut self, time: Time) -> Result<bool, Finding> {
+    pub(super) fn event_by(&mut self, time: Time) -> Result<bool, Finding> {
         if self.world.next_time().is_none_or(|next| next > time) {
             self.world.advance_to(time);
             return Ok(true);
@@ -175,6 +181,7 @@ impl<S: System> Run<S> {
 
     /// The step is done.
     pub(super) fn next_step(&mut self) {
+        self.note_reach();
         self.step += 1;
         self.schedule();
     }

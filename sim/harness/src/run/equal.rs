@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::Run;
 use super::steps::show;
+use crate::check::ReplicaState;
 use crate::node::node_of;
 use crate::system::{FIRST_REGION, ReplicaView, System};
 
@@ -45,7 +46,7 @@ impl<S: System> Run<S> {
             self.systems().map(|(store, _)| (store, self.by_region(store))).collect();
         let held = |store: u64, region: u64| stores[&store].get(&region).map_or(&[][..], Vec::as_slice);
         regions.into_iter().find_map(|region| {
-            let mut group = self.group(region).map(|(store, _)| store);
+            let mut group = self.counted(region).map(|(store, _)| store);
             let first = group.next()?;
             let left = held(first, region);
             let mut words = group.filter_map(|store| differs((first, left), (store, held(store, region))));
@@ -53,8 +54,13 @@ impl<S: System> Run<S> {
         })
     }
 
+    /// Every running member of a region that counts, with its replica's state.
+    pub(super) fn counted(&self, region: u64) -> impl Iterator<Item = (u64, ReplicaState)> + '_ {
+        self.group(region).filter(|(store, _)| self.counts(*store))
+    }
+
     fn applied_differs(&self, region: u64) -> Option<String> {
-        let mut states = self.group(region);
+        let mut states = self.counted(region);
         let Some((first, reference)) = states.next() else { return Some("no store runs".to_owned()) };
         let different = states.find(|(_, state)| state.applied != reference.applied);
         different.map(|(store, state)| {

@@ -2,11 +2,11 @@
 
 use raftsim_kernel::{Filter as KernelFilter, FilterAction, FilterId, LinkModel, NodeId};
 
-use super::{Run, client_link};
+use super::{Run, bound, client_link};
 use crate::message::{REQUEST_BIT, kind_bits};
 use crate::node::node_of;
 use crate::report::Finding;
-use crate::scenario::ast::{Effect, Endpoint, Filter, FilterRef, Heal, NetworkChange, Target};
+use crate::scenario::ast::{Effect, Endpoint, Filter, FilterRef, Links, NetworkChange, Target};
 use crate::system::{FIRST_REGION, System};
 
 impl<S: System> Run<S> {
@@ -98,10 +98,13 @@ impl<S: System> Run<S> {
         Ok((senders, receivers))
     }
 
-    pub(super) fn heal(&mut self, heal: &Heal) -> Result<(), Finding> {
+    pub(super) fn heal(&mut self, heal: &Links) -> Result<(), Finding> {
         match heal {
-            Heal::All => self.world.network_mut().mend_all(),
-            Heal::Of(endpoints) => {
+            Links::All => {
+                self.world.network_mut().mend_all();
+                self.world.unclog_all();
+            }
+            Links::Of(endpoints) => {
                 let healed = self.nodes(FIRST_REGION, Some(endpoints))?;
                 for node in self.nodes(FIRST_REGION, None)? {
                     for end in &healed {
@@ -110,7 +113,29 @@ impl<S: System> Run<S> {
                     }
                 }
             }
-            Heal::Between { from, to } => self.set_cut(from, to, false)?,
+            Links::Between { from, to } => self.set_cut(from, to, false)?,
+        }
+        Ok(())
+    }
+
+    /// Clogs links, or lets go what waited in them.
+    pub(super) fn set_clogged(&mut self, links: &Links, clogged: bool) -> Result<(), Finding> {
+        let everybody = self.nodes(FIRST_REGION, None)?;
+        let (from, to, both) = match links {
+            Links::All => (everybody.clone(), everybody, false),
+            Links::Of(endpoints) => (self.nodes(FIRST_REGION, Some(endpoints))?, everybody, true),
+            Links::Between { from, to } => {
+                let (from, to) = self.ends(FIRST_REGION, Some(from), Some(to))?;
+                (from, to, false)
+            }
+        };
+        for from in from {
+            for to in to.iter().filter(|to| **to != from) {
+                self.world.set_clogged(from, *to, clogged);
+                if both {
+                    self.world.set_clogged(*to, from, clogged);
+                }
+            }
         }
         Ok(())
     }
@@ -126,6 +151,9 @@ impl<S: System> Run<S> {
                     loss: change.loss.unwrap_or(old.loss),
                     duplicate: change.duplicate.unwrap_or(old.duplicate),
                     reorder: change.reorder.unwrap_or(old.reorder),
+                    corrupt: change.corrupt.unwrap_or(old.corrupt),
+                    bytes_per_second: change.bandwidth.map_or(old.bytes_per_second, bound),
+                    queue: change.queue.map_or(old.queue, bound),
                 };
                 let between_stores = u64::from(from.0.max(to.0)) < stores;
                 let model = if between_stores { model } else { client_link(model) };

@@ -24,6 +24,7 @@ impl<S: System> Run<S> {
             Condition::Load => self.clients().all(|client| client.load_done() && client.all_acked()),
             Condition::Applied => self.all_applied(),
             Condition::ReplicasEqual => self.replicas_differ().is_none(),
+            Condition::Stopped { on } => self.serving(on)?.is_none(),
             Condition::Reaches { gauge, of, on, value } => {
                 let region = self.region(of.as_deref());
                 self.gauges(region, *gauge, on)?.iter().all(|(_, now)| now >= value)
@@ -94,6 +95,13 @@ impl<S: System> Run<S> {
         self.finding_of(of(condition), Check::Wait, message)
     }
 
+    /// One of these stores that does not run, or runs and has not refused to serve.
+    fn serving(&mut self, on: &[Target]) -> Result<Option<u64>, Finding> {
+        let stores = self.stores(FIRST_REGION, on)?;
+        let stopped = |store: u64| self.system(store).is_some_and(|system| system.failure().is_some());
+        Ok(stores.into_iter().find(|store| !stopped(*store)))
+    }
+
     /// Asserts.
     pub(super) fn expect(&mut self, expectation: &Expectation) -> Result<(), Finding> {
         let wrong = match expectation {
@@ -108,6 +116,13 @@ impl<S: System> Run<S> {
                 leader.map(|store| format!("store {store} leads"))
             }
             Expectation::ReplicasEqual => self.replicas_differ(),
+            Expectation::Stopped { on } => {
+                self.serving(on)?.map(|store| format!("store {store} has not refused to serve"))
+            }
+            Expectation::Faults { of, compares } => {
+                let count = self.faults(*of);
+                (!compares.holds(count)).then(|| format!("{of} happened {count} times"))
+            }
             Expectation::Acked { client } => {
                 (!self.all_acked(*client)).then(|| "an operation is still unanswered".to_owned())
             }
@@ -328,6 +343,7 @@ fn of(condition: &Condition) -> Option<&str> {
         | Condition::Applied
         | Condition::ReplicasEqual
         | Condition::Acted { .. }
+        | Condition::Stopped { .. }
         | Condition::Regions { .. } => None,
     }
 }
@@ -347,6 +363,8 @@ fn of_expected(expectation: &Expectation) -> Option<&str> {
         | Expectation::Acked { .. }
         | Expectation::Unacked { .. }
         | Expectation::Regions { .. }
+        | Expectation::Stopped { .. }
+        | Expectation::Faults { .. }
         | Expectation::Violation { .. } => None,
     }
 }

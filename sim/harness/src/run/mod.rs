@@ -7,37 +7,50 @@
 //! time; a step that waits lets events happen until its condition holds.
 
 mod advance;
+mod budget;
+mod core;
+mod disks;
 mod ending;
 mod equal;
+mod freeze;
 mod links;
 mod look;
+mod machines;
 mod operator;
 mod panics;
+mod reach;
 mod regions;
 mod rest;
 mod steps;
 mod targets;
+mod triage;
 pub mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raftsim_kernel::{DiskModel, FilterId, LinkModel, NodeId, Stream, Time, World};
+use raftsim_kernel::{FilterId, LinkModel, NodeId, Stream, Time, World};
 
 use crate::check::Checks;
 use crate::client::ClientNode;
+use crate::history::History;
+use crate::linearizability::Decided;
 use crate::node::{Node, node_of};
 use crate::record::{Detail, Record};
 use crate::report::{Finding, Report, StoreSummary, Verdict};
 use crate::scenario::ast::{
-    self, Action, Check, Condition, Endpoint, Heal, Issuer, NetworkConfig, Operate, Operation, Scenario,
+    self, Action, Check, Condition, Endpoint, Issuer, Links, NetworkConfig, Operate, Operation, Scenario,
+    Storm,
 };
 use crate::system::bare::BareRaft;
 use crate::system::raftstore::Raftstore;
 use crate::system::{FIRST_REGION, Placement, System};
 use crate::watch::Watch;
 
+use disks::{bound, disk_model};
+use machines::{Gust, Standing};
 pub use panics::install_panic_hook;
+pub use triage::{Stall, Why};
 
 /// The first id that operators give a new replica or region. Greater than those that a cluster starts with.
 const FIRST_ID: u64 = 1_000;
@@ -71,6 +84,8 @@ enum Phase {
     Waiting { condition: Condition, deadline: Time, base: u64 },
     /// A step waits for the scenario's own client.
     Operating { jobs: u64, deadline: Time, then: Option<Operation> },
+    /// Stores crash and start again and again.
+    Storm { gusts: Vec<Gust>, storm: Storm },
     /// An operator asks again and again: for a membership change, or for the split at the key of this place in the step.
     Insisting { place: usize, again: Time, deadline: Time },
     /// The steps are done and the cluster heals.
@@ -86,6 +101,8 @@ pub struct Finished {
     pub report: Report,
     /// The record, if one was kept.
     pub record: Option<Record>,
+    /// What clients called and were told.
+    pub history: History,
 }
 
 /// Runs a scenario with a seed to its end, on the system that it names.
@@ -111,6 +128,14 @@ pub struct Run<S: System = Raftstore> {
     filters: BTreeMap<String, FilterId>,
     /// Draws "follower" and the like.
     draws: Stream,
+    /// Draws the spans of storms.
+    storms: Stream,
+    /// What each store's machine keeps from one life to the next.
+    standings: Vec<Standing>,
+    /// The greatest id that the placement driver had given out when it went down last.
+    known_ids: u64,
+    /// How many steps the budget withheld.
+    withheld: u64,
     /// The step that drew followers last, and the one that it drew of each region.
     drawn: (usize, Vec<(u64, u64)>),
     /// The next id for what operators create, where no placement driver gives out ids.
@@ -121,6 +146,14 @@ pub struct Run<S: System = Raftstore> {
     obstacle: Option<u64>,
     /// The last time at which virtual time moved, and the events handled since.
     still: (Time, u64),
+    /// How the keys of the history were decided.
+    decided: Decided,
+    /// The core that the ending has made healthy, if it froze the rest.
+    frozen: Option<freeze::Frozen>,
+    /// Why what is left need not come to rest, once that is found out.
+    stalled: Option<Stall>,
+    /// The stores that the ending started again because they had stopped, once each time.
+    revived: Vec<u64>,
 }
 
 impl<S: System> Run<S> {
@@ -137,7 +170,7 @@ impl<S: System> Run<S> {
             watch.count_records();
         }
         let mut world = World::new(seed, watch);
-        let disk = disk_model(&scenario);
+        let disk = disk_model(&scenario.disk);
         for store in 1..=stores {
             let node = world.add(u8::try_from(S::DATABASES.len()).unwrap_or(u8::MAX));
             debug_assert_eq!(node, node_of(store));
@@ -158,14 +191,23 @@ impl<S: System> Run<S> {
             names: BTreeMap::new(),
             filters: BTreeMap::new(),
             draws: Stream::derive(seed, "targets"),
+            storms: Stream::derive(seed, "storms"),
+            standings: vec![Standing::default(); nodes],
+            known_ids: 0,
+            withheld: 0,
             drawn: (0, Vec::new()),
             next_id: FIRST_ID,
             looked: None,
             obstacle: None,
             still: (Time::ZERO, 0),
+            decided: Decided::default(),
+            frozen: None,
+            stalled: None,
+            revived: Vec::new(),
             scenario,
         };
         run.set_network(&run.scenario.network.clone());
+        run.set_machines();
         run
     }
 
@@ -197,19 +239,8 @@ impl<S: System> Run<S> {
     #[must_use]
     pub fn into_finished(mut self) -> Finished {
         let report = self.finish();
-        Finished { report, record: self.world.observer_mut().take_record() }
-    }
-
-    fn start_store(&mut self, store: u64) {
-        let system = S::new(&self.scenario, store);
-        self.world.start(node_of(store), Node::store(system, self.placement_node()));
-    }
-
-    /// Boots the placement driver, if there is one.
-    fn start_placement(&mut self) {
-        if let (Some(node), Some(driver)) = (self.placement_node(), S::Placement::new(&self.scenario)) {
-            self.world.start(node, Node::placement(driver));
-        }
+        let watch = self.world.observer_mut();
+        Finished { report, record: watch.take_record(), history: watch.take_history() }
     }
 
     /// Links between stores behave as the file says. Connections of clients and of the placement driver deliver at most once and in
@@ -221,6 +252,9 @@ impl<S: System> Run<S> {
             loss: config.loss,
             duplicate: config.duplicate,
             reorder: config.reorder,
+            corrupt: config.corrupt,
+            bytes_per_second: bound(config.bandwidth),
+            queue: bound(config.queue),
         };
         self.world.network_mut().reset_models();
         self.world.network_mut().set_default(client_link(model));
@@ -289,8 +323,12 @@ impl<S: System> Run<S> {
             events: self.world.events(),
             counters: self.world.observer().counters(),
             trace_hash: self.world.trace_hash(),
+            reach: self.reach(),
+            withheld: self.withheld,
+            stalled: self.stalled.clone(),
             regions: self.regions().len(),
             region,
+            decided: self.decided,
             stores: (1..=self.scenario.cluster.stores).map(|store| self.summary(store, region)).collect(),
             verdict,
         }
@@ -312,11 +350,6 @@ impl<S: System> Run<S> {
 
 fn client_link(model: LinkModel) -> LinkModel {
     LinkModel { duplicate: raftsim_kernel::Ppm::ZERO, reorder: raftsim_kernel::Ppm::ZERO, ..model }
-}
-
-fn disk_model(scenario: &Scenario) -> DiskModel {
-    let ast::DiskConfig { sync, task, throughput } = scenario.disk;
-    DiskModel { sync, task, bytes_per_second: throughput.get() }
 }
 
 fn waits_for_records(action: &Action) -> bool {
@@ -351,8 +384,13 @@ fn highest_client(action: &Action) -> u64 {
         Action::Operate(Operate { issuer: Issuer::Client(client), .. }) => u64::from(*client),
         Action::Load(load) => u64::from(load.clients),
         Action::Partition { groups, .. } => groups.iter().map(|group| named(group)).max().unwrap_or(0),
-        Action::Cut { from, to } | Action::Heal(Heal::Between { from, to }) => named(from).max(named(to)),
-        Action::Heal(Heal::Of(ends)) => named(ends),
+        Action::Cut { from, to }
+        | Action::Heal(Links::Between { from, to })
+        | Action::Clog(Links::Between { from, to })
+        | Action::Unclog(Links::Between { from, to }) => named(from).max(named(to)),
+        Action::Heal(Links::Of(ends)) | Action::Clog(Links::Of(ends)) | Action::Unclog(Links::Of(ends)) => {
+            named(ends)
+        }
         Action::Network(change) => both(&change.from, &change.to),
         Action::Filter(filter) => both(&filter.from, &filter.to),
         _ => 0,

@@ -162,6 +162,9 @@ impl<S: System> Run<S> {
                 first_id: 0,
             },
         };
+        if !self.allows_change(region, &change) {
+            return Ok(Err("withheld".to_owned()));
+        }
         if via.is_none() && self.placement_node().is_some() {
             let key = Bytes::copy_from_slice(of.unwrap_or_default().as_bytes());
             return Ok(self.order(Order::Change { key, change }));

@@ -45,9 +45,10 @@ impl<S: System> Run<S> {
         views.filter(|view| view.range.initialized).max_by_key(epoch)
     }
 
-    /// Every running store's software.
+    /// The software of every running store; of those in the core, once there is one.
     pub(super) fn systems(&self) -> impl Iterator<Item = (u64, &S)> {
-        (1..=self.scenario.cluster.stores).filter_map(|store| Some((store, self.system(store)?)))
+        let counts = (1..=self.scenario.cluster.stores).filter(|store| self.counts(*store));
+        counts.filter_map(|store| Some((store, self.system(store)?)))
     }
 
     /// The first place where regions, in their newest epochs, leave keys to nobody or to two of them.

@@ -11,6 +11,7 @@ use super::Run;
 use crate::check::Role;
 use crate::node::node_of;
 use crate::record;
+use crate::scenario::ast;
 use crate::system::{ReplicaView, System};
 
 impl<S: System> Run<S> {
@@ -38,6 +39,9 @@ impl<S: System> Run<S> {
     /// What a store has kept and needs no more. No replica changes when it goes, so the next event gets a look, too.
     fn littered(&mut self) -> Option<String> {
         let left = self.systems().find_map(|(store, system)| {
+            if system.failure().is_some() {
+                return None;
+            }
             let left = system.leftovers(self.world.disk(node_of(store)))?;
             Some(format!("store {store} still has {left}"))
         })?;
@@ -53,20 +57,49 @@ impl<S: System> Run<S> {
         })
     }
 
-    fn region_unhealed(&self, region: u64) -> Option<String> {
-        let Some(leader) = self.leader(region) else { return Some("no store leads".to_owned()) };
+    /// The store whose replica leads a region as far as those that count are concerned: the newest leader among them, or
+    /// else one outside.
+    pub(super) fn chief(&self, region: u64) -> Option<u64> {
+        let leaders = self.states(region).filter(|(_, state)| state.role == Role::Leader);
+        leaders.max_by_key(|(store, state)| (self.counts(*store), state.term)).map(|(store, _)| store)
+    }
+
+    pub(super) fn region_unhealed(&self, region: u64) -> Option<String> {
+        let Some(leader) = self.chief(region) else { return Some("no store leads".to_owned()) };
         let led = self.view(leader, region)?;
         if led.members.auto_leave {
             return Some(format!("store {leader} leads and has not left its joint configuration"));
         }
-        let members = self.members(region);
-        let different = members.iter().find_map(|store| self.member_differs(region, (leader, &led), *store));
-        different.or_else(|| {
+        let parts = [led.members.voters, led.members.outgoing, led.members.learners].into_iter();
+        let ids = parts.flatten().filter_map(|id| Some((self.store_as(leader, region, *id)?, *id)));
+        let mut members: Vec<(u64, u64)> = ids.collect();
+        members.sort_unstable();
+        members.dedup();
+        let counted = || members.iter().copied().filter(|(store, _)| self.counts(*store));
+        let different = counted().find_map(|member| self.member_differs(region, (leader, &led), member));
+        let is_member = |store: u64| members.iter().any(|(member, _)| *member == store);
+        different.or_else(|| match self.is_frozen() {
+            true => counted().find_map(|(store, _)| self.untrimmed(region, store)),
             // Where a store's data belongs to its regions, a replica that is no member must go.
-            let strays = self.systems().filter(|(store, _)| S::DATA_DB.is_some() && !members.contains(store));
-            let mut strays = strays.filter(|(_, system)| system.replica(region).is_some());
-            strays.next().map(|(store, _)| format!("store {store} is no member and still has a replica"))
+            false if S::DATA_DB.is_some() => {
+                let mut strays = self.systems().filter(|(store, _)| !is_member(*store));
+                let stray = strays.find(|(_, system)| system.replica(region).is_some());
+                stray.map(|(store, _)| format!("store {store} is no member and still has a replica"))
+            }
+            false => None,
         })
+    }
+
+    /// Whether a log is longer than it may get for the sake of those who lag behind. A core must not wait for the outside.
+    fn untrimmed(&self, region: u64, store: u64) -> Option<String> {
+        let limit = match self.scenario.system {
+            ast::System::Raftstore => self.knobs(store).1.log_gc_count_limit,
+            ast::System::Raft => self.scenario.bare.log_limit,
+        };
+        let state = self.state(store, region)?;
+        let kept = state.applied.saturating_sub(state.truncated);
+        (kept > limit.saturating_mul(2))
+            .then(|| format!("the log of store {store} has {kept} applied entries, and its limit is {limit}"))
     }
 
     /// What keeps a member from being like its leader.
@@ -74,10 +107,11 @@ impl<S: System> Run<S> {
         &self,
         region: u64,
         (leader, led): (u64, &ReplicaView<'_>),
-        store: u64,
+        (store, replica): (u64, u64),
     ) -> Option<String> {
         let Some(view) = self.view(store, region) else {
-            return Some(format!("store {store} does not serve"));
+            let lost = self.is_lost(region, replica);
+            return (!lost).then(|| format!("store {store} does not serve"));
         };
         let (state, led_state) = (view.state, led.state);
         if state.term != led_state.term || (store != leader && state.role != Role::Follower) {

@@ -1,10 +1,14 @@
 //! What no field of the configuration can see by itself: how they fit each other, and the cluster.
 
-use super::ast::{ClusterConfig, PlacementConfig, PlacementMode, RaftConfig, RaftstoreConfig, ReadIndexMode};
+use super::ast::{
+    Bytes, ClocksConfig, ClusterConfig, Ending, NetworkChange, NetworkConfig, Overrides, PlacementConfig,
+    PlacementMode, RaftConfig, RaftOverrides, RaftstoreConfig, RaftstoreOverrides, ReadIndexMode, Scenario,
+};
 use super::config::Section;
 use super::diagnostic::Diagnostic;
 use super::grammar::Shape;
-use super::reader::{Node, Place, Reader, found};
+use super::reader::{Node, Place, Read, Reader, found};
+use raftsim_kernel::Ppm;
 use toml::de::{DeTable, DeValue};
 
 /// The value of a field, where the file gives it.
@@ -85,7 +89,7 @@ fn lease(reader: &mut Reader, file: &DeTable<'_>, raft: &RaftConfig) {
         let message = "`read-index = \"lease\"` needs `check-quorum = true`";
         let label = match given::<RaftConfig>(file, "check-quorum") {
             Some(node) => format!("check-quorum is {}", found(node.get_ref())),
-            None => "expected `check-quorum = true` in the same table".to_owned(),
+            None => "expected `check-quorum = true` in the table `raft` of the file".to_owned(),
         };
         let help = "without it voters elect another leader while the lease of the old one lasts";
         reader.report(Diagnostic::new(node.span(), message, label).help(help));
@@ -136,5 +140,117 @@ pub(super) fn placement(reader: &mut Reader, file: &DeTable<'_>, placement: &Pla
             None => format!("mode is \"{}\", as by default", placement.mode),
         };
         reader.report(Diagnostic::new(node.span(), message, label));
+    }
+}
+
+/// The core of the ending `freeze`: stores that exist, each once, and most of those that vote for the first region.
+pub(super) fn core(reader: &mut Reader, file: &DeTable<'_>, core: &[u64], scenario: &Scenario) {
+    let Some((key, node)) = file.get_key_value("core") else { return };
+    if scenario.ending != Ending::Freeze {
+        let label = format!("the ending is \"{}\"", scenario.ending);
+        let message = "`core` needs `ending = \"freeze\"`";
+        reader.report(Diagnostic::new(key.span(), message, label));
+        return;
+    }
+    // While the cluster is not understood, any store may exist and vote.
+    if reader.stores.is_none() {
+        return;
+    }
+    let list = Place { key: "core", node, shape: Shape::StoreNumbers };
+    let errors = reader.errors();
+    for (at, element) in reader.elements(list, Shape::StoreNumber).unwrap_or_default().into_iter().enumerate()
+    {
+        let Ok(store) = reader.store_number(element) else { continue };
+        if core[..at].contains(&store) {
+            reader.invalid(element, format!("expected each store once, found {store} again"));
+        }
+    }
+    let voters = scenario.cluster.initial_voters();
+    let inside = voters.iter().filter(|voter| core.contains(voter)).count();
+    if reader.errors() == errors && 2 * inside <= voters.len() {
+        let label = format!("expected a majority of the {} stores that vote, found {inside}", voters.len());
+        let help = "without one the core cannot elect a leader, and nobody outside it is helped";
+        reader.report(Diagnostic::new(node.span(), "the core is no majority", label).help(help));
+    }
+}
+
+/// The links: what waits is bounded only where something has to wait.
+pub(super) fn network(reader: &mut Reader, file: &DeTable<'_>, network: &NetworkConfig) {
+    reader.bandwidth = network.bandwidth != Bytes::UNBOUNDED;
+    if let (false, true, Some(node)) =
+        (reader.bandwidth, network.queue != Bytes::UNBOUNDED, given::<NetworkConfig>(file, "queue"))
+    {
+        no_bandwidth(reader, node);
+    }
+}
+
+/// The same for the step `network`, which may leave the bandwidth as it is.
+pub(super) fn links(reader: &mut Reader, fields: &DeTable<'_>, change: &NetworkChange) -> Read<()> {
+    reader.bandwidth |= change.bandwidth.is_some_and(|bandwidth| bandwidth != Bytes::UNBOUNDED);
+    let bounded = change.bandwidth.map_or(reader.bandwidth, |bandwidth| bandwidth != Bytes::UNBOUNDED);
+    match fields.get("queue") {
+        Some(node) if !bounded && change.queue != Some(Bytes::UNBOUNDED) => Err(no_bandwidth(reader, node)),
+        _ => Ok(()),
+    }
+}
+
+fn no_bandwidth(reader: &mut Reader, node: &Node<'_>) -> super::reader::Reported {
+    let message = "`queue` needs `bandwidth`";
+    let label = "the links are unbounded, so that nothing waits";
+    let help = "write `bandwidth = \"1MiB\"` beside it, the bytes that pass in a second";
+    reader.report(Diagnostic::new(node.span(), message, label).help(help))
+}
+
+/// The clocks: none stands still.
+pub(super) fn clocks(reader: &mut Reader, file: &DeTable<'_>, clocks: &ClocksConfig) {
+    if let (true, Some(node)) = (clocks.drift == Ppm::ALWAYS, given::<ClocksConfig>(file, "drift")) {
+        let place = Place { key: "drift", node, shape: Shape::Share };
+        reader.invalid(place, "expected less than 100%: a clock that is so slow stands still");
+    }
+}
+
+/// What stores have differently, taken together: whichever of it one store comes to have, it must fit.
+#[derive(Clone, Debug)]
+pub(super) struct Knobs {
+    /// The knobs of the file, but for the following: whether any store has a lease, the longest margin, the longest
+    /// time between heartbeats.
+    raft: RaftConfig,
+    /// The same: the greatest size to split off, the smallest to split.
+    raftstore: RaftstoreConfig,
+}
+
+impl Knobs {
+    pub(super) fn new(raft: &RaftConfig, raftstore: &RaftstoreConfig) -> Knobs {
+        Knobs { raft: raft.clone(), raftstore: raftstore.clone() }
+    }
+
+    /// With what a step changes on top, for some store that the steps before may have changed.
+    fn with(&self, change: &Overrides) -> Knobs {
+        let (mut raft, mut raftstore) = (self.raft.clone(), self.raftstore.clone());
+        change.apply(&mut raft, &mut raftstore);
+        raft.heartbeat_ticks = raft.heartbeat_ticks.max(self.raft.heartbeat_ticks);
+        raft.lease_margin = raft.lease_margin.max(self.raft.lease_margin);
+        if self.raft.read_index == ReadIndexMode::Lease {
+            raft.read_index = ReadIndexMode::Lease;
+        }
+        raftstore.region_split_size = raftstore.region_split_size.max(self.raftstore.region_split_size);
+        raftstore.region_max_size = raftstore.region_max_size.min(self.raftstore.region_max_size);
+        Knobs { raft, raftstore }
+    }
+}
+
+/// The knobs that a `restart` changes: the same that holds for those of the file.
+pub(super) fn overrides(reader: &mut Reader, step: &DeTable<'_>, change: &Overrides) {
+    let Some(knobs) = reader.knobs.as_ref().map(|knobs| knobs.with(change)) else { return };
+    let errors = reader.errors();
+    if change.raft != RaftOverrides::default() {
+        raft(reader, step, &knobs.raft);
+    }
+    if change.raftstore != RaftstoreOverrides::default() {
+        raftstore(reader, step, &knobs.raftstore);
+    }
+    // After an error, what comes next is not held against it.
+    if reader.errors() == errors {
+        reader.knobs = Some(knobs);
     }
 }

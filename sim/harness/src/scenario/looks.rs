@@ -1,6 +1,7 @@
 //! Reading what steps look at: the conditions of `wait`, the expectations of `expect`.
 
 use super::ast::{Action, Compares, Condition, Expectation, Gauge, Keyword, Leader, Members, Region, Target};
+use super::diagnostic::{Diagnostic, quote};
 use super::grammar::Shape;
 use super::reader::{Place, Read, Reader, Reported};
 use super::steps::StepReader;
@@ -26,7 +27,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "dropped" => {
                 let filter = self.required("filter", Reader::filter);
                 let count = self.required("count", Reader::count);
-                Condition::Acted { filter: filter?, count: count? }
+                self.acted(filter?, count?)?
             }
             "members" => Condition::Members(self.members()?),
             "log-truncated" => {
@@ -38,6 +39,7 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 let count = self.optional("count", Reader::count);
                 Condition::SnapshotApplied { of: self.of()?, on: on?, count: count?.unwrap_or(1) }
             }
+            "stopped" => Condition::Stopped { on: self.required("on", Reader::looked_at)? },
             "regions" => Condition::Regions { compares: self.compares()? },
             "region" => Condition::Region(self.region()?),
             "replica" | "no-replica" => {
@@ -53,6 +55,21 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             }
         };
         Ok(Action::Wait { condition, within: within? })
+    }
+
+    /// What the filter does `count` times, unless it never does it so often.
+    fn acted(&mut self, filter: String, count: u64) -> Read<Condition> {
+        let binding = self.reader.names.get(&filter);
+        match (binding.and_then(|binding| binding.acts.zip(Some(binding.line))), self.table.get("count")) {
+            (Some((acts, line)), Some(node)) if acts < count => {
+                let label = format!("expected at most {acts}, found {count}");
+                let diagnostic =
+                    Diagnostic::new(node.span(), "the filter never acts on so many messages", label);
+                let help = format!("its step on line {line} says `count = {acts}`");
+                Err(self.reader.report(diagnostic.help(help)))
+            }
+            _ => Ok(Condition::Acted { filter, count }),
+        }
     }
 
     fn leader(&mut self) -> Read<Leader> {
@@ -95,6 +112,11 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 let on = self.required("on", Reader::looked_at);
                 Expectation::Replica { of: self.of()?, on: on?, present: word == "replica" }
             }
+            "stopped" => Expectation::Stopped { on: self.required("on", Reader::looked_at)? },
+            "faults" => {
+                let (of, compares) = (self.required("of", Reader::word), self.compares());
+                Expectation::Faults { of: of?, compares: compares? }
+            }
             "violation" => Expectation::Violation { of: self.required("of", Reader::word)? },
             gauge => {
                 let gauge = Gauge::from_word(gauge).ok_or(Reported)?;
@@ -128,6 +150,14 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         let conf_ver = self.optional("conf-ver", Reader::count);
         let version = self.optional("version", Reader::count);
         let (start, end) = (self.optional("start", border), self.optional("end", border));
-        Ok(Region { of: of?, on: on?, conf_ver: conf_ver?, version: version?, start: start?, end: end? })
+        let (start, end) = (start?, end?);
+        if let (Some(first), Some(end), Some(node)) = (&start, &end, self.table.get("end"))
+            && !end.is_empty()
+            && first >= end
+        {
+            let label = format!("expected a key after {}, where the region starts", quote(first));
+            return Err(self.reader.report(Diagnostic::new(node.span(), "no region is so", label)));
+        }
+        Ok(Region { of: of?, on: on?, conf_ver: conf_ver?, version: version?, start, end })
     }
 }

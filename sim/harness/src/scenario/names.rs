@@ -5,6 +5,14 @@
 
 use std::fmt;
 
+impl RecordKind {
+    /// Whether it marks that something was deleted.
+    #[must_use]
+    pub fn is_deletion(self) -> bool {
+        self.word().ends_with("-gone")
+    }
+}
+
 /// An enum whose values are words of the language.
 pub trait Keyword: Copy + PartialEq + fmt::Debug + 'static {
     /// Every value, in the order in which messages and the schema list them.
@@ -61,7 +69,19 @@ keywords! {
     enum Ending: "an ending" {
         /// Faults end, crashed stores restart, and the cluster must converge.
         Heal = "heal",
+        /// Loads end, a core of stores with a majority of every region's voters becomes healthy and must make progress
+        /// by itself; everything outside it stays as broken as it is.
+        Freeze = "freeze",
         /// The run stops where the steps end; only the checks that need no healing are made.
+        None = "none",
+    }
+
+    /// Which faults a run refuses to commit.
+    enum Budget: "a budget of faults" {
+        /// What would leave a region without an intact majority of its voters is withheld, and noted: bit rot and wipes
+        /// beyond what Raft can be asked to survive.
+        Safe = "safe",
+        /// Every step is executed.
         None = "none",
     }
 
@@ -128,6 +148,54 @@ keywords! {
         Unsynced = "unsynced",
         /// Unsynced writes survive, as when a process dies and its machine does not.
         Nothing = "nothing",
+    }
+
+    /// One of a store's databases.
+    enum Database: "a database" {
+        /// The one that holds the log; of systems with a single database that one.
+        Raft = "raft",
+        /// The one that holds clients' data.
+        Kv = "kv",
+        /// The one that holds snapshots on their way in.
+        Snapshots = "snapshots",
+    }
+
+    /// What a disk does for a store, and can fail to do.
+    enum DiskOperation: "an operation of a disk" {
+        /// A sync: what it was for is not durable, and no later sync of this life makes it so.
+        Sync = "sync",
+        /// A write: nothing of it is on the disk.
+        Write = "write",
+        /// A read: it yields no value.
+        Read = "read",
+    }
+
+    /// Kinds of fault that a run counts as they happen.
+    enum FaultKind: "a kind of fault" {
+        /// Messages that a link lost.
+        Lost = "lost",
+        /// Messages that a link doubled.
+        Doubled = "doubled",
+        /// Messages that overtook others of their link.
+        Overtook = "overtook",
+        /// Messages that a clogged link kept waiting.
+        Clogged = "clogged",
+        /// Messages that were corrupted on their way.
+        Corrupted = "corrupted",
+        /// Messages that did not fit into the queue of their link.
+        QueueFull = "queue-full",
+        /// Batches of writes of which a crash kept a part only.
+        Torn = "torn",
+        /// Syncs that failed.
+        SyncFailed = "sync-failed",
+        /// Reads and writes that failed with an I/O error.
+        IoError = "io-error",
+        /// Writes that a full disk refused.
+        DiskFull = "disk-full",
+        /// Reads that found a value which fails its checksum.
+        RottenRead = "rotten-read",
+        /// Steps that the budget withheld.
+        Withheld = "withheld",
     }
 
     /// The role of a replica within its term (thesis, section 3.3).

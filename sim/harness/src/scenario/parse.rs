@@ -7,17 +7,21 @@ use super::ast::{Action, Expectation, MAX_SEED, PlacementConfig, Scenario, Step,
 use super::config::Section;
 use super::consistency;
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
-use super::grammar::{COMMON, ENDINGS, Form, Number, SYSTEMS, Shape, forms, forms_of, is_filter, verbs};
+use super::grammar::{
+    BUDGETS, COMMON, ENDINGS, Form, IF_ANY, Number, SYSTEMS, Shape, forms, forms_of, is_filter, verbs,
+};
 use super::reader::{Binding, Node, Place, Read, Reader, Reported, found};
 use super::steps::StepReader;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of the top level, in the order in which they are printed.
-pub(super) const TOP: [&str; 14] = [
+pub(super) const TOP: [&str; 18] = [
     "about",
     "seed",
     "ending",
+    "core",
+    "budget",
     "system",
     "cluster",
     "raft",
@@ -26,6 +30,8 @@ pub(super) const TOP: [&str; 14] = [
     "placement",
     "network",
     "disk",
+    "clocks",
+    "process",
     "client",
     "limits",
     "steps",
@@ -127,16 +133,34 @@ fn file(reader: &mut Reader, table: &DeTable<'_>, source: &str) -> Read<Scenario
     if let Some(Ok(ending)) = place(table, "ending", Shape::Word(&ENDINGS)).map(|place| reader.word(place)) {
         scenario.ending = ending;
     }
+    if let Some(Ok(core)) = place(table, "core", Shape::StoreNumbers).map(|place| reader.store_numbers(place))
+    {
+        consistency::core(reader, table, &core, &scenario);
+        scenario.core = Some(core);
+    }
+    if let Some(Ok(budget)) = place(table, "budget", Shape::Word(&BUDGETS)).map(|place| reader.word(place)) {
+        scenario.budget = budget;
+    }
+    let errors = reader.errors();
     if section(reader, table, &mut scenario.raft) {
         consistency::raft(reader, table, &scenario.raft);
     }
     if section(reader, table, &mut scenario.raftstore) {
         consistency::raftstore(reader, table, &scenario.raftstore);
     }
+    if reader.errors() == errors {
+        reader.knobs = Some(consistency::Knobs::new(&scenario.raft, &scenario.raftstore));
+    }
     section(reader, table, &mut scenario.bare);
     scenario.placement = placement(reader, table);
-    section(reader, table, &mut scenario.network);
+    if section(reader, table, &mut scenario.network) {
+        consistency::network(reader, table, &scenario.network);
+    }
     section(reader, table, &mut scenario.disk);
+    if section(reader, table, &mut scenario.clocks) {
+        consistency::clocks(reader, table, &scenario.clocks);
+    }
+    section(reader, table, &mut scenario.process);
     section(reader, table, &mut scenario.client);
     section(reader, table, &mut scenario.limits);
     scenario.steps = match place(table, "steps", Shape::Literal("an array of steps")) {
@@ -245,7 +269,11 @@ fn collect_name(reader: &mut Reader, step: usize, node: &Node<'_>) {
     };
     let filter = table.keys().any(|key| is_filter(key.get_ref()));
     let line = reader.line(node.span().start);
-    reader.names.entry(name.clone().into_owned()).or_insert(Binding { filter, step, line });
+    let acts = match table.get("count").map(Node::get_ref) {
+        Some(DeValue::Integer(count)) if filter => u64::from_str_radix(count.as_str(), count.radix()).ok(),
+        _ => None,
+    };
+    reader.names.entry(name.clone().into_owned()).or_insert(Binding { filter, step, line, acts });
 }
 
 /// The last step with `at`, and where it stands.
@@ -262,6 +290,7 @@ fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -
     let known = reader.belongs(verb_span.clone(), &title, form.system);
     let complete = options(reader, table, node, form, verb_span.clone());
     let when = when(reader, table, pinned, line);
+    let lenient = place(table, IF_ANY.key, IF_ANY.shape).map(|place| reader.flag(place)).transpose();
     let action = StepReader { reader, table, form }.action();
     let action = action?;
     if let (Action::Expect(Expectation::Violation { .. }), false) = (&action, last) {
@@ -270,7 +299,7 @@ fn step(reader: &mut Reader, node: &Node<'_>, pinned: &mut Pinned, last: bool) -
     }
     known?;
     complete?;
-    Ok(Step { when: when?, action, line })
+    Ok(Step { when: when?, action, lenient: lenient?.is_some(), line })
 }
 
 /// The form of the step, from its one verb and that verb's value.
@@ -399,7 +428,11 @@ fn options(
             result = Err(reader.report(Diagnostic::new(second.span(), message, label)));
         } else if first.is_none() && choice.number != Number::AtMostOne {
             let label = format!("expected {}", either(choice.keys));
-            let message = format!("`{title}` does not say what it expects");
+            let what = match form.verb {
+                "clock" | "disk" => "changes",
+                _ => "it expects",
+            };
+            let message = format!("`{title}` does not say what {what}");
             result = Err(reader.report_in(end, Diagnostic::new(verb_span.clone(), message, label)));
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! A read that fails has said so: it returns [`Reported`], and its caller goes on with the rest of the file.
 
+use super::consistency::Knobs;
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
 use super::grammar::{Field, Shape};
 use super::names::{Keyword, System};
-use super::units::{Bytes, Latency};
+use super::units::{Bytes, Latency, SignedDuration};
 use raftsim_kernel::{Drift, Duration, Ppm, Time};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -47,6 +48,8 @@ pub(super) struct Binding {
     pub(super) step: usize,
     /// The line of that place.
     pub(super) line: u32,
+    /// On how many messages the filter acts, where its step bounds that.
+    pub(super) acts: Option<u64>,
 }
 
 /// Reads values and collects what is wrong with them.
@@ -63,6 +66,10 @@ pub(super) struct Reader {
     pub(super) stores: Option<u64>,
     /// Whether there is a placement driver, `None` while nobody knows.
     pub(super) driver: Option<bool>,
+    /// What `restart` has changed so far; `None` while nobody knows what it starts from.
+    pub(super) knobs: Option<Knobs>,
+    /// Whether the file or a step has bounded the bandwidth of a link.
+    pub(super) bandwidth: bool,
     /// Every name that some step gives.
     pub(super) names: BTreeMap<String, Binding>,
     /// The step being read, from 0.
@@ -79,6 +86,8 @@ impl Reader {
             system: None,
             stores: None,
             driver: None,
+            knobs: None,
+            bandwidth: false,
             names: BTreeMap::new(),
             step: 0,
         }
@@ -161,9 +170,10 @@ impl Reader {
         let diagnostic =
             Diagnostic::new(place.node.span(), format!("wrong value for `{}`", place.key), label);
         let diagnostic = match (place.shape, place.node.get_ref()) {
-            (Shape::Duration | Shape::Positive | Shape::Time | Shape::Latency, DeValue::Integer(n)) => {
-                diagnostic.help(format!("write the unit too: \"{n}s\" or \"{n}ms\""))
-            }
+            (
+                Shape::Duration | Shape::Positive | Shape::Time | Shape::Jump | Shape::Latency,
+                DeValue::Integer(n),
+            ) => diagnostic.help(format!("write the unit too: \"{n}s\" or \"{n}ms\"")),
             (Shape::Share | Shape::Drift, DeValue::Integer(n)) => {
                 diagnostic.help(format!("write the unit too: \"{n}%\""))
             }
@@ -280,7 +290,7 @@ impl Reader {
             let message = format!("wrong value for `{}`", place.key);
             let diagnostic = Diagnostic::new(place.node.span(), message, format!("{error}"));
             self.report(match place.shape {
-                Shape::Duration | Shape::Positive | Shape::Time => {
+                Shape::Duration | Shape::Positive | Shape::Time | Shape::Jump => {
                     diagnostic.help("units of time: h, m, s, ms, us, ns")
                 }
                 Shape::Share => diagnostic.help("a share has the unit % or ppm, and is at most 100%"),
@@ -309,6 +319,14 @@ impl Reader {
 
     pub(super) fn drift(&mut self, place: Place<'_, '_>) -> Read<Drift> {
         self.unit(place)
+    }
+
+    pub(super) fn jump(&mut self, place: Place<'_, '_>) -> Read<SignedDuration> {
+        let jump: SignedDuration = self.unit(place)?;
+        if jump.by == Duration::ZERO {
+            return Err(self.invalid(place, "expected a span that is not zero"));
+        }
+        Ok(jump)
     }
 
     pub(super) fn latency(&mut self, place: Place<'_, '_>) -> Read<Latency> {

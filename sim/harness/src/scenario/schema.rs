@@ -5,13 +5,14 @@
 //! whole file.
 
 use super::ast::{
-    BareConfig, Check, ClientConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED, MAX_STORES,
-    NetworkConfig, PlacementConfig, RaftConfig, RaftstoreConfig, RecordKind, System,
+    BareConfig, Check, ClientConfig, ClocksConfig, ClusterConfig, DiskConfig, Keyword, Limits, MAX_SEED,
+    MAX_STORES, NetworkConfig, PlacementConfig, ProcessConfig, RaftConfig, RaftstoreConfig, RecordKind,
+    System,
 };
 use super::config::Section;
 use super::grammar::{
-    CHECKS, Choice, ENDINGS, Field, Form, LINK, LOSING, LOSSES, MAX_CLIENTS, MAX_INTEGER, MEMBERS, MESSAGES,
-    MIX, NETWORK, Number, RECORDS, RESERVED, SYSTEMS, Shape, TARGETS, TARGETS_OF, Words, forms,
+    BUDGETS, CHECKS, Choice, ENDINGS, Field, Form, LINK, LOSING, LOSSES, MAX_CLIENTS, MAX_INTEGER, MEMBERS,
+    MESSAGES, MIX, NETWORK, Number, RECORDS, RESERVED, SYSTEMS, Shape, TARGETS, TARGETS_OF, Words, forms,
 };
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
@@ -28,6 +29,11 @@ pub fn schema() -> Value {
             "about": { "type": "string", "minLength": 1, "description": "The story in one sentence." },
             "seed": described(of_shape(Shape::Count(0, MAX_SEED)), "The seed of all random decisions; default 0."),
             "ending": described(of_shape(Shape::Word(&ENDINGS)), "What happens after the last step."),
+            "core": described(
+                of_shape(Shape::StoreNumbers),
+                "The stores that become healthy in the ending \"freeze\"; default: drawn.",
+            ),
+            "budget": described(of_shape(Shape::Word(&BUDGETS)), "Which faults are withheld; default \"safe\"."),
             "system": described(of_shape(Shape::Word(&SYSTEMS)), "What the stores run; default \"raftstore\"."),
             "cluster": section::<ClusterConfig>(),
             "raft": section::<RaftConfig>(),
@@ -36,6 +42,8 @@ pub fn schema() -> Value {
             "placement": section::<PlacementConfig>(),
             "network": section::<NetworkConfig>(),
             "disk": section::<DiskConfig>(),
+            "clocks": section::<ClocksConfig>(),
+            "process": section::<ProcessConfig>(),
             "client": section::<ClientConfig>(),
             "limits": section::<Limits>(),
             "steps": { "type": "array", "items": { "$ref": "#/$defs/step" }, "description": "What happens, in order." },
@@ -47,7 +55,8 @@ pub fn schema() -> Value {
             "duration": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(h|m|s|ms|us|µs|ns)\s*$", &["1.5s", "250ms"]),
             "share": text(r"^\s*[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["0.5%", "100ppm"]),
             "drift": text(r"^\s*[-+]?[0-9]+(\.[0-9]+)?\s*(%|ppm)\s*$", &["5%", "-300ppm"]),
-            "latency": text(r"^\s*[0-9].*(s|h|m)\s*$", &["5ms", "1ms..10ms", "1ms + exp 4ms"]),
+            "jump": text(r"^\s*[-+]?[0-9]+(\.[0-9]+)?\s*(h|m|s|ms|us|µs|ns)\s*$", &["2s", "-300ms"]),
+            "latency": text(r"^\s*[0-9].*(s|h|m)\s*$", &["5ms", "1ms..10ms", "1ms + exp 4ms", "1ms + tail 4ms"]),
             "size": text(r"^\s*[0-9]+\s*(B|KiB|MiB|GiB)\s*$", &["100B", "64KiB", "1MiB"]),
             "bound": text(r"^\s*([0-9]+\s*(B|KiB|MiB|GiB)|unbounded)\s*$", &["64KiB", "unbounded"]),
             "key": text(r"^(?!.*\.\.).+$", &["k1"]),
@@ -133,6 +142,7 @@ fn of_shape(shape: Shape) -> Value {
         Shape::Duration | Shape::Positive | Shape::Time => reference("duration"),
         Shape::Share => reference("share"),
         Shape::Drift => reference("drift"),
+        Shape::Jump => reference("jump"),
         Shape::Latency => reference("latency"),
         Shape::Size(..) => reference("size"),
         Shape::Bound => reference("bound"),
@@ -164,8 +174,9 @@ fn of_shape(shape: Shape) -> Value {
         }
         Shape::Link => table(&LINK),
         // "all" is a target like any other.
-        Shape::Heal => json!({ "anyOf": [reference("endpoints"), table(&LINK)] }),
+        Shape::Links => json!({ "anyOf": [reference("endpoints"), table(&LINK)] }),
         Shape::Network => not_empty(table(&NETWORK)),
+        Shape::Knobs(fields) => not_empty(table(fields)),
         Shape::Members => not_empty(table(&MEMBERS)),
         Shape::Mix => table(&MIX),
         Shape::Name | Shape::Filter => reference("name"),

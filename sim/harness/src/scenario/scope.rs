@@ -2,7 +2,7 @@
 //!
 //! A name is given once and used in later steps only; store numbers are those of the cluster.
 
-use super::ast::{Endpoint, FilterRef, Heal, MAX_STORES, Target};
+use super::ast::{Endpoint, FilterRef, Links, MAX_STORES, Target};
 use super::diagnostic::{Diagnostic, either, listed, nearest, quote};
 use super::grammar::{LINK, MAX_CLIENTS, MEMBERS, RESERVED, Shape, TARGETS, TARGETS_OF};
 use super::reader::{Place, Read, Reader, Reported, collect, found};
@@ -135,7 +135,7 @@ impl Reader {
         Ok(endpoints)
     }
 
-    /// Groups of targets and clients, none twice.
+    /// Groups of targets and clients, none twice in one. Who is in two groups bridges them.
     pub(super) fn groups(&mut self, place: Place<'_, '_>) -> Read<Vec<Vec<Endpoint>>> {
         let DeValue::Array(array) = place.node.get_ref() else {
             return Err(self.mismatch(place));
@@ -161,12 +161,12 @@ impl Reader {
             }
             let elements: Vec<_> =
                 elements.iter().map(|node| group.element(node, Shape::Endpoints)).collect();
-            groups.push(collect(elements.iter().map(|element| self.endpoint(*element))));
-            places.extend(elements);
+            let endpoints = collect(elements.iter().map(|element| self.endpoint(*element)));
+            groups.push(endpoints.and_then(|group| self.distinct(&group, &elements).map(|()| group)));
+            places.push(group);
         }
         let groups = collect(groups)?;
-        let all: Vec<Endpoint> = groups.iter().flatten().cloned().collect();
-        self.distinct(&all, &places)?;
+        self.distinct(&groups, &places)?;
         Ok(groups)
     }
 
@@ -234,14 +234,14 @@ impl Reader {
         Err(self.report(Diagnostic::new(place.node.span(), message, label).help(help)))
     }
 
-    /// What `heal` takes back.
-    pub(super) fn heal(&mut self, place: Place<'_, '_>) -> Read<Heal> {
+    /// The links that `heal`, `clog` and `unclog` are about.
+    pub(super) fn links(&mut self, place: Place<'_, '_>) -> Read<Links> {
         if let DeValue::Table(_) = place.node.get_ref() {
-            return self.link(place).map(|(from, to)| Heal::Between { from, to });
+            return self.link(place).map(|(from, to)| Links::Between { from, to });
         }
         let endpoints = self.endpoints(place)?;
         let all = matches!(endpoints.as_slice(), [Endpoint::Stores(Target::All)]);
-        Ok(if all { Heal::All } else { Heal::Of(endpoints) })
+        Ok(if all { Links::All } else { Links::Of(endpoints) })
     }
 
     /// The name that this step gives; the pass over all steps has found it and knows whether it is the first.
@@ -371,7 +371,7 @@ impl Reader {
         };
         // Ends of links have words of their own.
         let ends: &[&str] = match place.shape {
-            Shape::Endpoints | Shape::Heal => &["clients", "placement"],
+            Shape::Endpoints | Shape::Links => &["clients", "placement"],
             _ => &[],
         };
         if let Some(near) = nearest(name, words.iter().chain(&names).chain(ends).copied()) {

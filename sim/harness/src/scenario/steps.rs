@@ -2,18 +2,17 @@
 //!
 //! The form of the step is known, its options have been checked against the grammar; what is read here is the
 //! values. Each reader reads all of them before it gives up, so that every wrong one is reported. What `wait` and
-//! `expect` look at is read in `looks.rs`.
+//! `expect` look at is read in `looks.rs`, what goes wrong in `faults.rs`.
 
 use super::ast::{
-    Action, Answer, Bytes, DEFAULT_WITHIN, Effect, Endpoint, Filter, Insist, Issuer, Latency, Load,
-    MembershipChange, NetworkChange, Operate, Operation, Target, Transition,
+    Action, Answer, Bytes, DEFAULT_WITHIN, Insist, Issuer, Load, MembershipChange, Operate, Operation,
+    Target, Transition,
 };
 use super::diagnostic::Diagnostic;
-use super::grammar::{Form, NETWORK, Shape};
+use super::grammar::{Form, Shape};
 use super::reader::{Place, Read, Reader, Reported};
-use super::scope::OptionalLink;
-use super::values::{key, keys, losses, messages, mix, scan_range, text};
-use raftsim_kernel::{Duration, Ppm};
+use super::values::{key, keys, mix, scan_range, text};
+use raftsim_kernel::Duration;
 use toml::de::DeTable;
 
 /// The values of one step.
@@ -64,24 +63,13 @@ impl<'t, 's> StepReader<'_, 't, 's> {
             "wait" => self.wait(value),
             "put" | "append" | "delete" | "get" | "cas" | "scan" => self.operate(value),
             "load" => self.load(value),
-            "crash" => self.crash(value),
-            "pause" => self.pause(value),
-            "resume" => Ok(Action::Resume { targets: self.reader.targets(value)? }),
-            "restart" => Ok(Action::Restart { targets: self.reader.targets(value)? }),
-            "partition" => self.partition(value),
-            "isolate" => self.isolate(value),
-            "cut" => self.reader.link(value).map(|(from, to)| Action::Cut { from, to }),
-            "heal" => self.reader.heal(value).map(Action::Heal),
-            "network" => self.network(value),
-            "drop" | "delay" | "hold" | "duplicate" => self.filter(value),
-            "release" => self.reader.filters(value).map(Action::Release),
-            "clear" => self.reader.filters(value).map(Action::Clear),
             "campaign" => self.campaign(value),
             "name" => self.name(value),
             "transfer" => self.transfer(value),
             "change" => self.change(value),
             "split" => {
                 let (keys, insist) = (keys(self.reader, value), self.insist());
+                let insist = self.of_driver(insist);
                 Ok(Action::Split { keys: keys?, insist: insist? })
             }
             "forget-leader" => Ok(Action::ForgetLeader { targets: self.reader.targets(value)? }),
@@ -90,9 +78,8 @@ impl<'t, 's> StepReader<'_, 't, 's> {
                 let (of, targets) = (self.of(), self.reader.targets(value));
                 Ok(Action::Compact { of: of?, targets: targets? })
             }
-            "clock" => self.clock(value),
             "expect" => self.expect(value).map(Action::Expect),
-            verb => unreachable!("the grammar has a verb {verb} that nobody reads"),
+            _ => self.fault(value),
         }
     }
 
@@ -161,123 +148,6 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         }))
     }
 
-    fn crash(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let targets = self.reader.targets(value);
-        let losing = self.optional("losing", losses);
-        let name = self.binding_of(&targets);
-        let losing = losing?.unwrap_or_default();
-        Ok(Action::Crash { targets: targets?, losing, name: name? })
-    }
-
-    /// What happens to the placement driver.
-    fn placement(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        self.reader.needs_driver(value.node.span(), &self.form.title())?;
-        Ok(match self.form.verb {
-            "crash" => Action::CrashPlacement,
-            "restart" => Action::RestartPlacement,
-            _ => Action::IsolatePlacement,
-        })
-    }
-
-    fn pause(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let targets = self.reader.targets(value);
-        let name = self.binding_of(&targets);
-        Ok(Action::Pause { targets: targets?, name: name? })
-    }
-
-    fn isolate(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let targets = self.reader.targets(value);
-        let clients = self.optional("clients", Reader::flag);
-        let name = self.binding_of(&targets);
-        Ok(Action::Isolate { targets: targets?, clients: clients?.unwrap_or(false), name: name? })
-    }
-
-    fn partition(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let groups = self.reader.groups(value);
-        let stores = match &groups {
-            Ok(groups) => {
-                let stores = groups.iter().flatten().filter_map(|endpoint| match endpoint {
-                    Endpoint::Stores(target) => Some(target.clone()),
-                    Endpoint::Client(_) | Endpoint::Clients | Endpoint::Placement => None,
-                });
-                Ok(stores.collect())
-            }
-            Err(_) => Err(Reported),
-        };
-        let name = self.binding_of(&stores);
-        Ok(Action::Partition { groups: groups?, name: name? })
-    }
-
-    /// The name that the step gives to its store, which must be exactly one.
-    fn binding_of(&mut self, targets: &Read<Vec<Target>>) -> Read<Option<String>> {
-        let name = self.optional("as", Reader::binding)?;
-        let one = match targets {
-            Ok(targets) => matches!(targets.as_slice(), [target] if !target.is_plural()),
-            Err(_) => true,
-        };
-        match self.table.get_key_value("as") {
-            Some((key, _)) if !one => {
-                let label = "expected a step that names one store exactly";
-                let message = "`as` cannot name several stores";
-                let help = "`{ name = TARGET, as = NAME }` is a step that only gives a name";
-                Err(self.reader.report(Diagnostic::new(key.span(), message, label).help(help)))
-            }
-            _ => Ok(name),
-        }
-    }
-
-    /// The options `from` and `to`.
-    fn ends(&mut self) -> Read<OptionalLink> {
-        let (from, to) = (self.optional("from", Reader::end), self.optional("to", Reader::end));
-        self.reader.optional_link(from, to)
-    }
-
-    fn network(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let (mut latency, mut loss, mut duplicate, mut reorder) = (Ok(None), Ok(None), Ok(None), Ok(None));
-        let table = self.reader.fields(value, &NETWORK, |reader, place| match place.key {
-            "latency" => latency = reader.latency(place).map(Some),
-            "loss" => loss = reader.share(place).map(Some),
-            "duplicate" => duplicate = reader.share(place).map(Some),
-            _ => reorder = reader.share(place).map(Some),
-        });
-        let ends = self.ends();
-        if table?.is_empty() {
-            let label = format!("expected {}, found an empty table", value.shape.expected());
-            return Err(self.reader.invalid(value, label));
-        }
-        let (latency, loss): (Option<Latency>, Option<Ppm>) = (latency?, loss?);
-        let (duplicate, reorder): (Option<Ppm>, Option<Ppm>) = (duplicate?, reorder?);
-        let (from, to) = ends?;
-        Ok(Action::Network(NetworkChange { latency, loss, duplicate, reorder, from, to }))
-    }
-
-    fn filter(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let messages = messages(self.reader, value);
-        let effect = match self.form.verb {
-            "drop" => Ok(Effect::Drop),
-            "delay" => self.required("by", Reader::duration).map(|by| Effect::Delay { by }),
-            "hold" => Ok(Effect::Hold),
-            _ => {
-                let times = self.optional("times", Reader::small_count);
-                times.map(|times| Effect::Duplicate { times: times.unwrap_or(1) })
-            }
-        };
-        let (of, ends) = (self.of(), self.ends());
-        let (skip, count) = (self.optional("skip", Reader::count), self.optional("count", Reader::count));
-        let name = self.optional("as", Reader::binding);
-        let (from, to) = ends?;
-        Ok(Action::Filter(Filter {
-            effect: effect?,
-            messages: messages?,
-            of: of?,
-            from,
-            to,
-            skip: skip?.unwrap_or(0),
-            count: count?,
-            name: name?,
-        }))
-    }
-
     fn campaign(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (target, name) = (self.reader.store(value), self.optional("as", Reader::binding));
         Ok(Action::Campaign { of: self.of()?, target: target?, name: name? })
@@ -301,6 +171,8 @@ impl<'t, 's> StepReader<'_, 't, 's> {
 
     fn change(&mut self, value: Place<'t, 's>) -> Read<Action> {
         let (via, insist) = (self.asked(), self.insist());
+        // Whom the operator asks past the driver, answers as without one.
+        let insist = if let Ok(None) = via { self.of_driver(insist) } else { insist };
         let change = if let Shape::Members = self.form.value {
             let (members, transition) =
                 (self.reader.members(value), self.optional("transition", Reader::word));
@@ -317,8 +189,17 @@ impl<'t, 's> StepReader<'_, 't, 's> {
         Ok(if refused?.is_some() { Insist::Refused } else { Insist::Within(within?) })
     }
 
-    fn clock(&mut self, value: Place<'t, 's>) -> Read<Action> {
-        let (targets, drift) = (self.reader.targets(value), self.required("drift", Reader::drift));
-        Ok(Action::Clock { targets: targets?, drift: drift? })
+    /// What the placement driver is ordered to do, it is not asked for: the step has no refusal to wait for.
+    fn of_driver(&mut self, insist: Read<Insist>) -> Read<Insist> {
+        match (&insist, self.reader.driver, self.table.get_key_value("refused")) {
+            (Ok(Insist::Refused), Some(true), Some((key, _))) => {
+                let message = "`refused` needs a cluster without a placement driver";
+                let label = "with one, this is an order, and the step ends before anybody can refuse";
+                let diagnostic = Diagnostic::new(key.span(), message, label);
+                let help = "remove it, or the table `placement`; `via = STORE` asks a store for a change past the driver";
+                Err(self.reader.report(diagnostic.help(help)))
+            }
+            _ => insist,
+        }
     }
 }

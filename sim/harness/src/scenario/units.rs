@@ -1,8 +1,10 @@
-//! Sizes, and the kernel's latencies: values of a scenario that are a small language of their own.
+//! Sizes, spans with a sign, and the kernel's latencies: values of a scenario that are a small language of their own.
 //!
 //! Each prints what it parses, in the unit a person would write.
 
 pub use raftsim_kernel::Latency;
+
+use raftsim_kernel::Duration;
 use std::fmt;
 use std::str::FromStr;
 
@@ -71,6 +73,35 @@ impl FromStr for Bytes {
     }
 }
 
+/// A span of time forwards, or backwards where negative: `"2s"`, `"-300ms"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedDuration {
+    /// Whether it goes forwards.
+    pub forward: bool,
+    /// How far.
+    pub by: Duration,
+}
+
+impl fmt::Display for SignedDuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.forward { "" } else { "-" }, self.by)
+    }
+}
+
+impl FromStr for SignedDuration {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<SignedDuration, UnitError> {
+        let trimmed = text.trim();
+        let (forward, span) = match trimmed.strip_prefix('-') {
+            Some(span) => (false, span),
+            None => (true, trimmed.strip_prefix('+').unwrap_or(trimmed)),
+        };
+        let error = |_| UnitError(format!("expected a span such as \"2s\" or \"-300ms\", found {text:?}"));
+        span.parse().map(|by| SignedDuration { forward, by }).map_err(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +118,19 @@ mod tests {
         assert_eq!("unbounded".parse(), Ok(Bytes::UNBOUNDED));
         for text in ["", "5", "MiB", "1MB", "1.5KiB", "-1B", "99999999999999GiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text:?} must not parse");
+        }
+    }
+
+    #[test]
+    fn spans_have_a_sign() {
+        for (text, forward, by) in
+            [("2s", true, 2_000), ("-300ms", false, 300), ("+1m", true, 60_000), (" -1s ", false, 1_000)]
+        {
+            assert_eq!(text.parse(), Ok(SignedDuration { forward, by: Duration::millis(by) }), "{text:?}");
+        }
+        assert_eq!(SignedDuration { forward: false, by: Duration::millis(300) }.to_string(), "-300ms");
+        for text in ["", "-", "--1s", "+-1s", "- ", "5", "s"] {
+            assert!(text.parse::<SignedDuration>().is_err(), "{text:?} must not parse");
         }
     }
 }

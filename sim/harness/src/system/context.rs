@@ -31,14 +31,23 @@ impl RequestId {
 pub struct StoreContext<'a, 'b, S: System> {
     cx: &'a mut Context<'b, Wire<S>>,
     placement: Option<NodeId>,
+    /// Whether messages are sent as bytes.
+    encodes: bool,
 }
 
 impl<'a, 'b, S: System> StoreContext<'a, 'b, S> {
     pub(crate) fn new(
         cx: &'a mut Context<'b, Wire<S>>,
         placement: Option<NodeId>,
+        encodes: bool,
     ) -> StoreContext<'a, 'b, S> {
-        StoreContext { cx, placement }
+        StoreContext { cx, placement, encodes }
+    }
+
+    #[inline]
+    fn post(&mut self, to: NodeId, message: Wire<S>) {
+        let message = if self.encodes { message.recoded() } else { message };
+        self.cx.send(to, message);
     }
 
     /// This store's number.
@@ -62,20 +71,20 @@ impl<'a, 'b, S: System> StoreContext<'a, 'b, S> {
     /// Sends a message to a store. It may be lost, late, doubled or overtaken.
     #[inline]
     pub fn send(&mut self, store: u64, message: S::Message) {
-        self.cx.send(node_of(store), Wire::Peer(Box::new(message)));
+        self.post(node_of(store), Wire::Peer(Box::new(message)));
     }
 
     /// Sends a message to the placement driver, as unreliably as to a store. Goes nowhere where there is none.
     pub fn ask(&mut self, request: <S::Placement as Placement>::Request) {
         if let Some(placement) = self.placement {
-            self.cx.send(placement, Wire::ToPlacement(Box::new(request)));
+            self.post(placement, Wire::ToPlacement(Box::new(request)));
         }
     }
 
     /// Answers a request.
     #[inline]
     pub fn reply(&mut self, request: RequestId, reply: <S::Session as Session>::Reply) {
-        self.cx.send(request.client(), Wire::Reply { id: request.number(), reply: Box::new(reply) });
+        self.post(request.client(), Wire::Reply { id: request.number(), reply: Box::new(reply) });
     }
 
     /// Calls [`System::on_timer`] with `token` after this span. It cannot be taken back. See

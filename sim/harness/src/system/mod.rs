@@ -22,6 +22,7 @@
 mod alarm;
 pub mod bare;
 mod context;
+mod life;
 mod operator;
 mod placement;
 pub mod raftstore;
@@ -39,8 +40,10 @@ pub use crate::check::{DiskWrite, HardState, LogEntry, LogTerms, OnDisk, Replica
 use crate::message::{describe_raft, digest_raft};
 pub use crate::scenario::RecordKind;
 use crate::scenario::Scenario;
+use crate::scenario::ast::RaftConfig;
 pub use alarm::Alarm;
 pub use context::{RequestId, StoreContext};
+pub use life::Life;
 pub use operator::{MemberChange, Operator};
 pub use placement::{Effects, NoPlacement, Nothing, Order, Placement};
 pub use session::{Answer, PlainSession, Session};
@@ -67,7 +70,7 @@ pub trait System: Clone + fmt::Debug {
     const DATA_DB: Option<DbId>;
 
     /// The software of a store that has not booted. Stores are numbered from 1.
-    fn new(scenario: &Scenario, store: u64) -> Self;
+    fn new(scenario: &Scenario, store: u64, life: &Life<'_>) -> Self;
 
     /// What a client knows of the cluster at the start.
     fn session(scenario: &Scenario) -> Self::Session;
@@ -92,6 +95,10 @@ pub trait System: Clone + fmt::Debug {
 
     /// Writes of database `db` up to number `up_to` are durable.
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut StoreContext<'_, '_, Self>);
+
+    /// A sync of database `db` failed. What it covered is not durable, and as with `fsync` on Linux no later sync makes it so,
+    /// whatever that one reports: the system must promise nothing more that depends on this database.
+    fn on_sync_failed(&mut self, db: DbId, cx: &mut StoreContext<'_, '_, Self>);
 
     /// A task that this life started with [`StoreContext::start_task`] is done.
     fn on_task(&mut self, token: u64, cx: &mut StoreContext<'_, '_, Self>);
@@ -186,6 +193,10 @@ pub trait Payload: Clone + fmt::Debug {
     fn digest(&self, hash: &mut TraceHasher);
     /// It in a few words.
     fn describe(&self) -> String;
+    /// Its bytes, as a server would send them.
+    fn to_wire(&self) -> Vec<u8>;
+    /// What those bytes say: the same again. `None` where they are none of its own.
+    fn from_wire(bytes: &[u8]) -> Option<Self>;
 }
 
 /// A message between stores.
@@ -222,6 +233,14 @@ impl Payload for eraftpb::Message {
     fn describe(&self) -> String {
         describe_raft(self)
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
+    }
 }
 
 /// A change of a replica's log or promises, as one of its writes made it.
@@ -234,7 +253,7 @@ pub struct LogWrite {
 }
 
 /// The election priority of a store.
-fn priority(scenario: &Scenario, store: u64) -> i64 {
+fn priority(knobs: &RaftConfig, store: u64) -> i64 {
     let place = store.checked_sub(1).and_then(|place| usize::try_from(place).ok());
-    place.and_then(|place| scenario.raft.priorities.get(place)).copied().unwrap_or(0)
+    place.and_then(|place| knobs.priorities.get(place)).copied().unwrap_or(0)
 }

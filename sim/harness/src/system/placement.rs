@@ -65,6 +65,11 @@ pub trait Placement: Clone + fmt::Debug {
         None
     }
 
+    /// The greatest id of a replica that it has given out; 0 for one that gives out none.
+    fn last_id(&self) -> u64 {
+        0
+    }
+
     /// From now on it does nothing of its own accord, so that the cluster can come to rest. What is under way may go on.
     fn quiet(&mut self);
 }
@@ -125,6 +130,14 @@ impl Payload for Nothing {
 
     fn describe(&self) -> String {
         match *self {}
+    }
+
+    fn to_wire(&self) -> Vec<u8> {
+        match *self {}
+    }
+
+    fn from_wire(_: &[u8]) -> Option<Nothing> {
+        None
     }
 }
 

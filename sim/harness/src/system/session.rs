@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use raftsim_kernel::TraceHasher;
 
 use super::Payload;
@@ -107,6 +108,43 @@ impl Payload for Request {
             Request::Scan { start, end, .. } => format!("scan {}..{}", text(start), text(end)),
         }
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        match self {
+            Request::Get { key } => out.tag(1).bytes(key),
+            Request::Put { key, value } => out.tag(2).bytes(key).bytes(value),
+            Request::Delete { key } => out.tag(3).bytes(key),
+            Request::Append { key, suffix } => out.tag(4).bytes(key).bytes(suffix),
+            Request::CompareAndSet { key, expected, value } => {
+                out.tag(5).bytes(key).bytes(value).maybe(expected.as_ref())
+            }
+            Request::Scan { start, end, limit } => {
+                out.tag(6).bytes(start).bytes(end).number(u64::from(*limit))
+            }
+        };
+        out.0
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Request> {
+        let mut from = Reader(bytes);
+        let request = match from.tag()? {
+            1 => Request::Get { key: from.bytes()? },
+            2 => Request::Put { key: from.bytes()?, value: from.bytes()? },
+            3 => Request::Delete { key: from.bytes()? },
+            4 => Request::Append { key: from.bytes()?, suffix: from.bytes()? },
+            5 => {
+                let (key, value) = (from.bytes()?, from.bytes()?);
+                Request::CompareAndSet { key, expected: from.maybe()?, value }
+            }
+            6 => {
+                let (start, end) = (from.bytes()?, from.bytes()?);
+                Request::Scan { start, end, limit: u32::try_from(from.number()?).ok()? }
+            }
+            _ => return None,
+        };
+        from.0.is_empty().then_some(request)
+    }
 }
 
 fn digest(hash: &mut TraceHasher, tag: u64, one: &[u8], other: &[u8]) {
@@ -147,6 +185,175 @@ impl Payload for Answer {
             Answer::NotLeader { leader: None } => "not leader".to_owned(),
             Answer::Refused | Answer::Learned => "refused".to_owned(),
             Answer::Unknown => "unknown".to_owned(),
+        }
+    }
+
+    fn to_wire(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        match self {
+            Answer::Done(Outcome::Done) => out.tag(1),
+            Answer::Done(Outcome::Value(value)) => out.tag(2).maybe(value.as_ref()),
+            Answer::Done(Outcome::Cas { succeeded, previous }) => {
+                out.tag(3).number(u64::from(*succeeded)).maybe(previous.as_ref())
+            }
+            Answer::Done(Outcome::Pairs(pairs)) => {
+                let out = out.tag(4).number(pairs.len() as u64);
+                pairs.iter().fold(out, |out, (key, value)| out.bytes(key).bytes(value))
+            }
+            Answer::Done(Outcome::Failed) => out.tag(5),
+            Answer::Done(Outcome::Unknown) => out.tag(6),
+            Answer::NotLeader { leader } => out.tag(7).number(leader.unwrap_or(0)),
+            Answer::Refused => out.tag(8),
+            Answer::Unknown => out.tag(9),
+            Answer::More => out.tag(10),
+            Answer::Learned => out.tag(11),
+        };
+        out.0
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Answer> {
+        let mut from = Reader(bytes);
+        let answer = match from.tag()? {
+            1 => Answer::Done(Outcome::Done),
+            2 => Answer::Done(Outcome::Value(from.maybe()?)),
+            3 => {
+                let succeeded = from.number()? != 0;
+                Answer::Done(Outcome::Cas { succeeded, previous: from.maybe()? })
+            }
+            4 => {
+                let count = from.number()?;
+                let pairs = (0..count).map(|_| Some((from.bytes()?, from.bytes()?)));
+                Answer::Done(Outcome::Pairs(pairs.collect::<Option<_>>()?))
+            }
+            5 => Answer::Done(Outcome::Failed),
+            6 => Answer::Done(Outcome::Unknown),
+            // Stores are numbered from 1.
+            7 => Answer::NotLeader { leader: Some(from.number()?).filter(|leader| *leader > 0) },
+            8 => Answer::Refused,
+            9 => Answer::Unknown,
+            10 => Answer::More,
+            11 => Answer::Learned,
+            _ => return None,
+        };
+        from.0.is_empty().then_some(answer)
+    }
+}
+
+/// Writes what [`Reader`] reads: a tag, then numbers, and byte strings behind their lengths.
+#[derive(Default)]
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn tag(&mut self, tag: u8) -> &mut Writer {
+        self.0.push(tag);
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Writer {
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Writer {
+        self.number(bytes.len() as u64).0.extend_from_slice(bytes);
+        self
+    }
+
+    fn maybe(&mut self, bytes: Option<&Bytes>) -> &mut Writer {
+        match bytes {
+            Some(bytes) => self.tag(1).bytes(bytes),
+            None => self.tag(0),
+        }
+    }
+}
+
+/// What is left to read.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn tag(&mut self) -> Option<u8> {
+        self.0.split_off_first().copied()
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_be_bytes(*number))
+    }
+
+    fn bytes(&mut self) -> Option<Bytes> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(Bytes::copy_from_slice(bytes))
+    }
+
+    /// `None`: cut short. `Some(None)`: it says that there is nothing.
+    #[allow(clippy::option_option)]
+    fn maybe(&mut self) -> Option<Option<Bytes>> {
+        match self.tag()? {
+            0 => Some(None),
+            1 => self.bytes().map(Some),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(any::<u8>(), 0..5).prop_map(Bytes::from)
+    }
+
+    fn requests() -> impl Strategy<Value = Request> {
+        prop_oneof![
+            bytes().prop_map(|key| Request::Get { key }),
+            (bytes(), bytes()).prop_map(|(key, value)| Request::Put { key, value }),
+            bytes().prop_map(|key| Request::Delete { key }),
+            (bytes(), bytes()).prop_map(|(key, suffix)| Request::Append { key, suffix }),
+            (bytes(), prop::option::of(bytes()), bytes())
+                .prop_map(|(key, expected, value)| Request::CompareAndSet { key, expected, value }),
+            (bytes(), bytes(), any::<u32>()).prop_map(|(start, end, limit)| Request::Scan {
+                start,
+                end,
+                limit
+            }),
+        ]
+    }
+
+    fn answers() -> impl Strategy<Value = Answer> {
+        let pairs = prop::collection::vec((bytes(), bytes()), 0..4);
+        prop_oneof![
+            Just(Answer::Done(Outcome::Done)),
+            prop::option::of(bytes()).prop_map(|value| Answer::Done(Outcome::Value(value))),
+            (any::<bool>(), prop::option::of(bytes()))
+                .prop_map(|(succeeded, previous)| Answer::Done(Outcome::Cas { succeeded, previous })),
+            pairs.prop_map(|pairs| Answer::Done(Outcome::Pairs(pairs))),
+            Just(Answer::Done(Outcome::Failed)),
+            Just(Answer::Done(Outcome::Unknown)),
+            prop::option::of(1u64..).prop_map(|leader| Answer::NotLeader { leader }),
+            Just(Answer::Refused),
+            Just(Answer::Unknown),
+            Just(Answer::More),
+            Just(Answer::Learned),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_what_comes(request in requests(), answer in answers()) {
+            prop_assert_eq!(Request::from_wire(&request.to_wire()), Some(request));
+            prop_assert_eq!(Answer::from_wire(&answer.to_wire()), Some(answer));
+        }
+
+        #[test]
+        fn bytes_of_another_length_are_nothing(request in requests(), cut in 1usize..4) {
+            let whole = request.to_wire();
+            prop_assert_eq!(Request::from_wire(&whole[..whole.len().saturating_sub(cut)]), None);
+            prop_assert_eq!(Request::from_wire(&[whole.as_slice(), b"x"].concat()), None);
         }
     }
 }

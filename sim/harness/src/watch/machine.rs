@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use raftsim_kernel::WriteSeq;
+use raftsim_kernel::{DiskFaults, WriteSeq};
 
 /// One store's machine.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,10 @@ pub(super) struct Machine {
     pub(super) seen_data: WriteSeq,
     /// Who waits for the log's database to be synced, in the order of the writes.
     pub(super) unsynced: VecDeque<Unsynced>,
+    /// What its disk had failed to do when its store went down last.
+    pub(super) faults: DiskFaults,
+    /// Whether its store has refused to serve since it started.
+    pub(super) stopped: bool,
 }
 
 /// Writes of one replica with no other's in between.

@@ -8,6 +8,8 @@ mod data;
 mod effects;
 mod machine;
 mod records;
+mod replies;
+mod stopped;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -19,17 +21,21 @@ use crate::client::{ClientNode, Report};
 use crate::history::{History, OpId, Outcome};
 use crate::message::Wire;
 use crate::node::Node;
+use crate::reach::Reach;
 use crate::record::Record;
 use crate::system::{RecordKind, Session, System};
 use data::Families;
 use machine::Machine;
 use records::Records;
+use replies::Replies;
 
 /// What kind of event is being handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Now {
     Synced(DbId, WriteSeq),
     Task,
+    /// A client hears the reply with this number.
+    Replied(u64),
     Other,
 }
 
@@ -56,7 +62,10 @@ pub struct Watch {
     history: History,
     /// The open call of each client.
     open: Vec<Option<OpId>>,
+    /// When stores answered.
+    replies: Replies,
     counters: Counters,
+    reach: Reach,
     now: Now,
     /// Grows whenever a replica's state changed: conditions need a new look.
     changes: u64,
@@ -79,7 +88,9 @@ impl Watch {
             records: None,
             history: History::new(),
             open: vec![None; clients],
+            replies: Replies::new(stores, clients),
             counters: Counters::default(),
+            reach: Reach::new(stores, clients),
             now: Now::Other,
             changes: 0,
             answers: 0,
@@ -116,6 +127,18 @@ impl Watch {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// The situations that the run came into.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Those, to add what the scenario brings about.
+    #[must_use]
+    pub fn reach_mut(&mut self) -> &mut Reach {
+        &mut self.reach
     }
 
     /// Grows with every change of a replica's state.
@@ -166,9 +189,23 @@ impl Watch {
         self.records.as_ref().map_or(0, |records| records.count(node, kind, region, true))
     }
 
+    /// A machine that is down lost its disk. Gives the replicas that were on it, as region and replica.
+    pub(crate) fn wiped(&mut self, time: Time, node: NodeId) -> Vec<(u64, u64)> {
+        if let Some(record) = &mut self.record {
+            record.wiped(time, node);
+        }
+        self.changes += 1;
+        self.checks.wiped(node)
+    }
+
     /// Takes the record out of a run that is over.
     pub(crate) fn take_record(&mut self) -> Option<Record> {
         self.record.take().map(|record| *record)
+    }
+
+    /// Takes the history out of a run that is over.
+    pub(crate) fn take_history(&mut self) -> History {
+        std::mem::take(&mut self.history)
     }
 
     fn client<C: Session>(&mut self, time: Time, client: &ClientNode<C>) {
@@ -178,12 +215,19 @@ impl Watch {
             match report {
                 Report::Call(request) => {
                     self.counters.attempts += 1;
+                    self.reach.called(slot, request);
                     self.open[slot] = Some(self.history.call(number, time, request.clone()));
                 }
                 Report::Return(outcome) => {
                     self.counters.ops += u64::from(!matches!(outcome, Outcome::Failed | Outcome::Unknown));
+                    self.reach.answered(slot, outcome);
                     if let Some(op) = self.open[slot].take() {
                         self.history.ret(op, time, outcome.clone());
+                        if let Now::Replied(id) = self.now
+                            && let Some(place) = self.replies.place(number, id)
+                        {
+                            self.history.placed(op, place);
+                        }
                     }
                 }
             }
@@ -197,8 +241,18 @@ impl<S: System> Observer<Node<S>> for Watch {
         self.now = match cause {
             Cause::Synced { db, up_to } => Now::Synced(*db, *up_to),
             Cause::Task { .. } => Now::Task,
+            Cause::Message { message: Wire::Reply { id, .. }, .. } => Now::Replied(*id),
             _ => Now::Other,
         };
+        if (node.0 as usize) < self.stores {
+            match cause {
+                Cause::Message { from, message: Wire::Peer(message) } => {
+                    self.reach.received(time, node, *from, &**message);
+                }
+                Cause::Start => self.reach.started(node, time),
+                _ => {}
+            }
+        }
         if let Some(record) = &mut self.record {
             record.cause(time, node, cause);
         }
@@ -208,6 +262,7 @@ impl<S: System> Observer<Node<S>> for Watch {
         match what.process {
             Some(Node::Client(client)) => self.client(what.time, client),
             Some(Node::Store(store)) => {
+                self.replies.note(what.sent, &self.history);
                 self.count(what);
                 // With the checks off nobody looks at what changed: any event may matter to the steps.
                 if self.checks.is_disabled() {

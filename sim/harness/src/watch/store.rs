@@ -9,10 +9,8 @@ use smallvec::SmallVec;
 
 use super::effects::{Effects, Written};
 use super::{Now, Watch};
-use crate::check::{
-    DataState, DiskWrite, Facts, Noticed, PeerProgress, ReplicaState, Role, Site, Violation, Voters,
-};
-use crate::node::{Node, store_of};
+use crate::check::{DataState, DiskWrite, Facts, Noticed, PeerProgress, ReplicaState, Role, Site, Voters};
+use crate::node::Node;
 use crate::scenario::ast::Check;
 use crate::system::{LogWrite, Members, PeerMessage, RecordKind, ReplicaView, System};
 
@@ -25,20 +23,20 @@ impl Watch {
         let Some(records) = &mut self.records else { return };
         let durable = match self.now {
             Now::Synced(db, up_to) => records.synced(what.node, db, up_to),
-            Now::Task | Now::Other => false,
+            Now::Task | Now::Replied(_) | Now::Other => false,
         };
         self.changes += u64::from(records.wrote(what) | durable);
     }
 
     pub(super) fn store<S: System>(&mut self, what: &Happened<'_, Node<S>>, system: &S) {
         if let Some(failure) = system.failure() {
-            return self.failed(what.time, what.node, &failure);
+            return self.failed(what, system, &failure);
         }
         match self.now {
             Now::Synced(db, up_to) => self.synced::<S>(what.time, what.node, db, up_to),
             // What was found out in the background shows in no replica's state.
             Now::Task => self.changes += 1,
-            Now::Other => {}
+            Now::Replied(_) | Now::Other => {}
         }
         let notes = self.data(what);
         let written = what.disk.written(S::LOG_DB);
@@ -68,18 +66,6 @@ impl Watch {
         if !(notes.is_empty() && changed.is_empty()) {
             self.regions(what, system, &notes, changed);
         }
-    }
-
-    #[cold]
-    fn failed(&mut self, time: Time, node: NodeId, failure: &str) {
-        let store = store_of(node);
-        self.stopped.get_or_insert_with(|| Violation {
-            check: Check::StoreStopped,
-            time,
-            store: Some(store),
-            region: None,
-            message: format!("store {store} stopped: {failure}"),
-        });
     }
 
     /// Takes in what was written to the database of clients' data. Gives the records of regions in it.
@@ -139,7 +125,10 @@ impl Watch {
         let restored = facts.has_restored(view.snapshots) || noticed.born;
         let (writes, messages) = effects.of(region);
         let machine = &mut self.machines[what.node.0 as usize];
-        writes.iter().for_each(|(seq, _)| machine.wrote(*seq, region, replica));
+        for (seq, write) in writes {
+            machine.wrote(*seq, region, replica);
+            self.reach.wrote(what.node, region, &write.write);
+        }
         if noticed.changed && facts.is_new() && !writes.iter().any(|(_, write)| is_promise(write)) {
             facts.inherits(S::on_disk(what.disk, region).hard);
         }
@@ -176,6 +165,7 @@ impl Watch {
         before: Option<&ReplicaState>,
     ) {
         self.changes += 1;
+        self.reach.replica(what.time, what.node, view);
         let state = &view.state;
         if state.role == Role::Leader && before.is_none_or(|before| state.takes_office_after(before)) {
             self.counters.elections += 1;
@@ -244,6 +234,7 @@ impl Watch {
         let raft = messages.iter().filter_map(|message| message.raft());
         let own = raft.filter(|message| (message.from, message.term) == (replica, term));
         facts.destroyed(own.map(|message| message.commit).max().unwrap_or(0));
+        self.reach.destroyed(node, region);
         self.changes += 1;
         if let Some(record) = &mut self.record {
             record.destroyed(time, node, region);
@@ -297,7 +288,7 @@ impl Watch {
         }
     }
 
-    fn synced<S: System>(&mut self, time: Time, node: NodeId, db: DbId, up_to: WriteSeq) {
+    pub(super) fn synced<S: System>(&mut self, time: Time, node: NodeId, db: DbId, up_to: WriteSeq) {
         if db == S::LOG_DB {
             while let Some((region, replica)) = self.machines[node.0 as usize].next_synced(up_to) {
                 self.checks.at(Site { time, node, region, replica }).synced(up_to);
@@ -318,9 +309,12 @@ impl Watch {
         if let Some(records) = &mut self.records {
             records.crashed(node, disk);
         }
+        self.reach.crashed(node, time, |region| S::on_disk(disk, region));
         let machine = &mut self.machines[node.0 as usize];
         machine.seen = disk.written(S::LOG_DB);
         machine.seen_data = S::DATA_DB.map_or(0, |db| disk.written(db));
+        machine.faults = disk.faults();
+        machine.stopped = false;
         machine.unsynced.clear();
         let (mut gone, mut replaced) = (Vec::new(), Vec::new());
         let kept = S::DATA_DB.map_or(0, |db| disk.kept(db));
@@ -345,7 +339,7 @@ fn is_promise(write: &LogWrite) -> bool {
 }
 
 /// What a replica wrote to its log, and where the log starts.
-fn tell_writes(facts: &mut Facts<'_>, view: &ReplicaView<'_>, restored: bool, writes: &[Written]) {
+pub(super) fn tell_writes(facts: &mut Facts<'_>, view: &ReplicaView<'_>, restored: bool, writes: &[Written]) {
     let state = &view.state;
     // Where the log starts decides what follows it, so that comes first. It is durable with what was written first.
     let mut start = (facts.truncated() != state.truncated).then(|| {
@@ -375,7 +369,7 @@ fn tell_state(facts: &mut Facts<'_>, view: &ReplicaView<'_>) {
 }
 
 /// What a replica sent. Other messages of its region are a store's word about a replica that lived there before.
-fn tell_messages<M: PeerMessage>(facts: &mut Facts<'_>, replica: u64, messages: &[&M]) {
+pub(super) fn tell_messages<M: PeerMessage>(facts: &mut Facts<'_>, replica: u64, messages: &[&M]) {
     for message in messages {
         if let Some(message) = message.raft()
             && message.from == replica

@@ -5,11 +5,7 @@ use super::values::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use raftsim_harness::scenario::*;
-
-/// The sizes of the `raft` table: in bytes, or without a bound.
-fn bound() -> impl Strategy<Value = Bytes> {
-    prop_oneof![3 => (1..=u64::MAX).prop_map(Bytes::new), 1 => Just(Bytes::UNBOUNDED)]
-}
+use raftsim_kernel::Ppm;
 
 fn raft(system: System) -> BoxedStrategy<RaftConfig> {
     let numbers = (positive(), 2..u32::MAX, 1..u32::MAX, bound(), bound(), bound(), bound());
@@ -124,34 +120,68 @@ fn placement() -> impl Strategy<Value = PlacementConfig> {
     )
 }
 
+/// Links whose queues are bounded only where their bandwidth is.
+fn network() -> impl Strategy<Value = NetworkConfig> {
+    let shares = (share(), share(), share(), share());
+    (latency(), shares, bound(), bound(), any::<bool>()).prop_map(
+        |(latency, shares, bandwidth, queue, wire)| {
+            let (loss, duplicate, reorder, corrupt) = shares;
+            let queue = if bandwidth == Bytes::UNBOUNDED { bandwidth } else { queue };
+            NetworkConfig { latency, loss, duplicate, reorder, corrupt, bandwidth, queue, wire }
+        },
+    )
+}
+
 fn scenario_of(system: System) -> impl Strategy<Value = Scenario> {
     let about = text().prop_filter("empty", |about| !about.trim().is_empty());
-    let network = (latency(), share(), share(), share())
-        .prop_map(|(latency, loss, duplicate, reorder)| NetworkConfig { latency, loss, duplicate, reorder });
-    let network = prop_oneof![Just(NetworkConfig::default()), network];
-    let disk = (latency(), latency(), bound()).prop_map(|(sync, task, throughput)| DiskConfig {
-        sync,
-        task,
-        throughput,
-    });
+    let network = prop_oneof![Just(NetworkConfig::default()), network()];
+    let disk = (latency(), latency(), bound(), latency(), latency(), bound()).prop_map(
+        |(sync, task, throughput, read, write, capacity)| DiskConfig {
+            sync,
+            task,
+            throughput,
+            read,
+            write,
+            capacity,
+        },
+    );
     let disk = prop_oneof![Just(DiskConfig::default()), disk];
+    let clocks = (duration(), drift()).prop_map(|(offset, drift)| ClocksConfig {
+        offset,
+        drift: Ppm::new(drift.parts().unsigned_abs()).expect("less than a million"),
+    });
+    let process = latency().prop_map(|slowness| ProcessConfig { slowness });
+    let machines = (network.boxed(), disk.boxed(), clocks, process);
     let bare = (word(), count()).prop_map(|(reads, log_limit)| BareConfig { reads, log_limit });
     let store = prop_oneof![Just(RaftstoreConfig::default()), raftstore()];
     let rest = (positive(), duration(), count(), positive());
-    let top = (about, 0..=MAX_SEED, word(), cluster(), raft(system), network, disk);
-    (top.boxed(), (bare, store.boxed(), placement().boxed()), rest, steps(system).boxed()).prop_map(
-        move |((about, seed, ending, cluster, mut raft, network, disk), own, rest, steps)| {
+    let top = (about, 0..=MAX_SEED, word(), any::<bool>(), word(), cluster(), raft(system));
+    let own = (bare, store.boxed(), placement().boxed());
+    let knobs = (top.boxed(), own).prop_flat_map(move |(top, own)| {
+        let steps = steps(system, top.6.clone(), own.1.clone());
+        (Just(top), Just(own), steps)
+    });
+    (knobs.boxed(), machines.boxed(), rest).prop_map(
+        move |((top, own, steps), (network, disk, clocks, process), rest)| {
+            let (about, seed, ending, drawn, budget, cluster, mut raft) = top;
             // As many as stores, or none.
             raft.priorities.truncate(cluster.stores as usize);
+            let core = cluster.initial_voters();
+            let majority = core.len() / 2 + 1;
+            let core: Vec<u64> = core.into_iter().rev().take(majority).collect();
             let (timeout, backoff, events, span) = rest;
             let scenario = Scenario {
                 seed,
                 ending,
+                core: (ending == Ending::Freeze && !drawn).then_some(core),
+                budget,
                 system,
                 cluster,
                 raft,
                 network,
                 disk,
+                clocks,
+                process,
                 client: ClientConfig { timeout, backoff },
                 limits: Limits { events, time: span },
                 steps,

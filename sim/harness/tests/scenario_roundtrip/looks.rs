@@ -17,6 +17,7 @@ pub(crate) fn condition(system: System) -> BoxedStrategy<Condition> {
         (of(system), looked_at(), word()).prop_map(|(of, on, is)| Condition::Role { of, on, is }),
         count().prop_map(|count| Condition::Acted { filter: "slow".to_owned(), count }),
         members(system).prop_map(Condition::Members),
+        looked_at().prop_map(|on| Condition::Stopped { on }),
         (of(system), store()).prop_map(|(of, past)| Condition::LogTruncated { of, past }),
         (of(system), looked_at(), count()).prop_map(|(of, on, count)| Condition::SnapshotApplied {
             of,
@@ -55,6 +56,10 @@ pub(crate) fn region(system: System) -> impl Strategy<Value = Region> {
         .prop_filter("says what", |region| {
             region.conf_ver.or(region.version).is_some() || region.start.is_some() || region.end.is_some()
         })
+        .prop_filter("has a key", |region| match (&region.start, &region.end) {
+            (Some(start), Some(end)) => end.is_empty() || start < end,
+            _ => true,
+        })
 }
 
 pub(crate) fn compares() -> impl Strategy<Value = Compares> {
@@ -86,6 +91,8 @@ pub(crate) fn expectation(system: System) -> BoxedStrategy<Expectation> {
             .prop_map(|(gauge, of, on, compares)| Expectation::Gauge { gauge, of, on, compares }),
         (of(system), looked_at(), word()).prop_map(|(of, on, is)| Expectation::Role { of, on, is }),
         members(system).prop_map(Expectation::Members),
+        looked_at().prop_map(|on| Expectation::Stopped { on }),
+        (word(), compares()).prop_map(|(of, compares)| Expectation::Faults { of, compares }),
     ];
     let store = prop_oneof![
         compares().prop_map(|compares| Expectation::Regions { compares }),

@@ -52,7 +52,17 @@ pub(crate) fn latency() -> impl Strategy<Value = Latency> {
         (0..1_000_000u64, 1..1_000_000u64)
             .prop_map(|(min, more)| Latency::Uniform { min: Duration(min), max: Duration(min + more) }),
         (duration(), positive()).prop_map(|(min, mean)| Latency::Exponential { min, mean }),
+        (duration(), positive()).prop_map(|(min, mean)| Latency::Tail { min, mean }),
     ]
+}
+
+pub(crate) fn jump() -> impl Strategy<Value = SignedDuration> {
+    (any::<bool>(), positive()).prop_map(|(forward, by)| SignedDuration { forward, by })
+}
+
+/// Sizes in bytes, or without a bound.
+pub(crate) fn bound() -> impl Strategy<Value = Bytes> {
+    prop_oneof![3 => (1..=u64::MAX).prop_map(Bytes::new), 1 => Just(Bytes::UNBOUNDED)]
 }
 
 pub(crate) fn word<K: Keyword>() -> impl Strategy<Value = K> {
@@ -139,10 +149,9 @@ pub(crate) fn are_ends(from: Option<&[Endpoint]>, to: Option<&[Endpoint]>) -> bo
     (!is_rest(from) || names_some(to)) && (!is_rest(to) || names_some(from))
 }
 
-/// Disjoint groups: a set cut into pieces.
+/// Different groups, which may overlap.
 pub(crate) fn groups(system: System) -> impl Strategy<Value = Vec<Vec<Endpoint>>> {
-    (endpoints(system), 1..3usize)
-        .prop_map(|(all, size)| all.chunks(size).map(<[Endpoint]>::to_vec).collect())
+    btree_set(endpoints(system), 1..4).prop_map(|set| set.into_iter().collect())
 }
 
 pub(crate) fn count() -> impl Strategy<Value = u64> {

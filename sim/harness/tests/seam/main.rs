@@ -17,8 +17,9 @@ use raftsim_harness::report::Verdict;
 use raftsim_harness::run::{Options, Run};
 use raftsim_harness::scenario::{self, Check, Scenario};
 use raftsim_harness::system::{
-    Answer, DiskWrite, FIRST_REGION, HardState, LogEntry, LogTerms, LogWrite, Members, OnDisk, Operator,
-    PlainSession, RecordKind, RegionRange, ReplicaState, ReplicaView, RequestId, Role, StoreContext, System,
+    Answer, DiskWrite, FIRST_REGION, HardState, Life, LogEntry, LogTerms, LogWrite, Members, OnDisk,
+    Operator, PlainSession, RecordKind, RegionRange, ReplicaState, ReplicaView, RequestId, Role,
+    StoreContext, System,
 };
 use raftsim_kernel::{Change, DbId, Disk, WriteSeq};
 
@@ -46,6 +47,8 @@ struct Store<const FLAW: u8> {
     term: u64,
     /// Its term is durable, so it serves.
     leads: bool,
+    /// A sync failed: it says no more.
+    failed: bool,
     last: u64,
     commit: u64,
     data: BTreeMap<Bytes, Bytes>,
@@ -97,9 +100,9 @@ impl<const FLAW: u8> System for Store<FLAW> {
     const LOG_DB: DbId = DB;
     const DATA_DB: Option<DbId> = None;
 
-    fn new(_: &Scenario, store: u64) -> Self {
+    fn new(_: &Scenario, store: u64, _: &Life<'_>) -> Self {
         let (data, pending, numbers) = (BTreeMap::new(), VecDeque::new(), Vec::new());
-        Store { store, term: 0, leads: false, last: 0, commit: 0, data, pending, numbers }
+        Store { store, term: 0, leads: false, failed: false, last: 0, commit: 0, data, pending, numbers }
     }
 
     fn session(_: &Scenario) -> PlainSession {
@@ -144,7 +147,15 @@ impl<const FLAW: u8> System for Store<FLAW> {
 
     fn on_timer(&mut self, _: u64, _: &mut Cx<'_, '_, FLAW>) {}
 
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Cx<'_, '_, FLAW>) {
+        self.pending.clear();
+        (self.leads, self.failed) = (false, true);
+    }
+
     fn on_synced(&mut self, _: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_, FLAW>) {
+        if self.failed {
+            return;
+        }
         if !self.leads {
             self.leads = true;
             return self.append(&[], None, cx);
@@ -172,7 +183,7 @@ impl<const FLAW: u8> System for Store<FLAW> {
     }
 
     fn failure(&self) -> Option<String> {
-        None
+        self.failed.then(|| "a sync failed".to_owned())
     }
 
     fn touched(&self) -> impl Iterator<Item = ReplicaView<'_>> {

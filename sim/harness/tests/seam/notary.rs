@@ -22,6 +22,14 @@ impl Payload for Number {
     fn describe(&self) -> String {
         format!("number {}", self.0)
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Number> {
+        bytes.try_into().ok().map(u64::from_be_bytes).map(Number)
+    }
 }
 
 /// The driver. A number leaves when it is durable that it was given.

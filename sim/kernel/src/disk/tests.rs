@@ -1,8 +1,9 @@
 //! A disk against the obvious model, and each promise by itself.
 
 use super::*;
+use crate::latency::Latency;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DB: DbId = DbId(0);
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -16,6 +17,8 @@ enum Step {
     Write(Vec<(u8, Option<u8>)>),
     BeginSync,
     CompleteSync,
+    FailSync,
+    Rot(u8),
     Crash(Loss),
 }
 
@@ -25,6 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => batch.prop_map(Step::Write),
         2 => Just(Step::BeginSync),
         2 => Just(Step::CompleteSync),
+        1 => Just(Step::FailSync),
+        1 => (0u8..6).prop_map(Step::Rot),
         1 => loss().prop_map(Step::Crash),
     ]
 }
@@ -39,59 +44,144 @@ fn loss() -> impl Strategy<Value = Loss> {
 }
 
 fn disk(databases: u8, seed: u64) -> Disk {
-    Disk::new(databases, Stream::derive(seed, "disk"), Stream::derive(seed, "tasks"))
+    Disk::new(databases, |label| Stream::derive(seed, label))
+}
+
+/// What a key has in the model: its value, and a number that no other value has.
+type Versions = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
+
+fn values(state: &Versions) -> Model {
+    state.iter().map(|(key, (value, _))| (key.clone(), value.clone())).collect()
+}
+
+/// The obvious model: the state after each write, kept whole.
+#[derive(Default)]
+struct Obvious {
+    /// The first is durable, the last is visible.
+    states: Vec<Versions>,
+    versions: u64,
+    rotten: BTreeSet<u64>,
+    /// The sync under way covers this one.
+    covered: Option<usize>,
+    poisoned: bool,
+}
+
+impl Obvious {
+    fn visible(&self) -> &Versions {
+        self.states.last().expect("never empty")
+    }
+
+    fn write(&mut self, batch: &[(u8, Option<u8>)]) {
+        let mut next = self.visible().clone();
+        for (key, value) in batch {
+            self.versions += 1;
+            match value {
+                Some(v) => next.insert(vec![*key], (vec![*v], self.versions)),
+                None => next.remove(&vec![*key]),
+            };
+        }
+        self.states.push(next);
+    }
+
+    /// Which state is left by a crash that left this much; the newest of those that look the same.
+    fn crash(&mut self, loss: Loss, left: &Model) -> Result<(), TestCaseError> {
+        let last = self.states.len() - 1;
+        let kept = match loss {
+            _ if self.poisoned => 0,
+            Loss::Unsynced => 0,
+            Loss::Nothing => last,
+            Loss::Newest(lost) => last.saturating_sub(lost as usize),
+            Loss::Random => match self.states.iter().rposition(|state| values(state) == *left) {
+                Some(kept) => kept,
+                None => return Err(TestCaseError::fail(format!("{left:?} is no prefix"))),
+            },
+        };
+        prop_assert_eq!(left, &values(&self.states[kept]));
+        self.states = vec![self.states.swap_remove(kept)];
+        (self.covered, self.poisoned) = (None, false);
+        Ok(())
+    }
 }
 
 proptest! {
-    /// Against the obvious model: the state after each write, kept whole.
     #[test]
     fn a_crash_keeps_the_synced_and_a_prefix_of_the_rest(steps in prop::collection::vec(step(), 0..60), seed: u64) {
         let mut disk = disk(1, seed);
-        let mut states: Vec<Model> = vec![Model::new()]; // states[0] is durable, the last is visible
-        let mut covered = None;
+        let mut model = Obvious { states: vec![Versions::new()], ..Obvious::default() };
         for step in steps {
             match step {
                 Step::Write(batch) => {
-                    let mut next = states.last().expect("never empty").clone();
-                    for (key, value) in &batch {
-                        match value {
-                            Some(v) => { next.insert(vec![*key], vec![*v]); }
-                            None => { next.remove(&vec![*key]); }
-                        }
-                    }
-                    states.push(next);
+                    model.write(&batch);
                     let batch = batch.iter().map(|(k, v)| (Bytes::from(vec![*k]), v.map(|v| Bytes::from(vec![v]))));
-                    disk.write(DB, batch);
+                    prop_assert!(disk.try_write(DB, batch).is_ok());
                 }
                 Step::BeginSync => {
-                    if disk.begin_sync(DB).is_some() { covered = Some(states.len() - 1); }
+                    if disk.begin_sync(DB).is_some() { model.covered = Some(model.states.len() - 1); }
                 }
-                Step::CompleteSync => if let Some(covered) = covered.take() {
-                    disk.complete_sync(DB);
-                    states.drain(..covered);
+                Step::CompleteSync => if let Some(covered) = model.covered.take() {
+                    prop_assert!(disk.complete_sync(DB).told.is_some());
+                    if !model.poisoned { model.states.drain(..covered); }
                 },
+                Step::FailSync => if model.covered.take().is_some() {
+                    disk.order_failure(DiskFailure { db: None, what: DiskAccess::Sync, count: 1 });
+                    prop_assert_eq!(disk.complete_sync(DB).told.is_none(), !model.poisoned, "only the first is told of");
+                    disk.forgive();
+                    model.poisoned = true;
+                },
+                Step::Rot(key) => {
+                    let version = model.visible().get(&vec![key]).map(|(_, version)| *version);
+                    prop_assert_eq!(disk.rot(DB, &[key]), version.is_some());
+                    model.rotten.extend(version);
+                }
                 Step::Crash(loss) => {
                     disk.crash(&loss.into());
-                    let left = contents(&disk);
-                    match loss {
-                        Loss::Unsynced => prop_assert_eq!(&left, &states[0]),
-                        Loss::Nothing => prop_assert_eq!(Some(&left), states.last()),
-                        Loss::Newest(lost) => {
-                            let kept = (states.len() - 1).saturating_sub(lost as usize);
-                            prop_assert_eq!(&left, &states[kept]);
-                        }
-                        Loss::Random => prop_assert!(states.contains(&left), "{:?} is no prefix", left),
-                    }
-                    states = vec![left];
-                    covered = None;
+                    // Which of two states that look the same was left is not to be seen, but by rot.
+                    if matches!(loss, Loss::Random) && !model.rotten.is_empty() { break; }
+                    model.crash(loss, &contents(&disk))?;
                 }
             }
-            prop_assert_eq!(Some(&contents(&disk)), states.last());
+            prop_assert_eq!(contents(&disk), values(model.visible()));
             for key in 0u8..6 {
                 let durable = disk.durable_get(DB, &[key]).map(|v| v.to_vec());
-                prop_assert_eq!(durable.as_ref(), states[0].get(&vec![key]));
+                prop_assert_eq!(durable.as_ref(), model.states[0].get(&vec![key]).map(|(value, _)| value));
+                let rotten = model.visible().get(&vec![key]).is_some_and(|(_, version)| model.rotten.contains(version));
+                let read = disk.try_get(DB, &[key]).map(drop);
+                prop_assert_eq!(read, if rotten { Err(DiskFault::Corrupt) } else { Ok(()) }, "key {}", key);
             }
         }
+    }
+
+    /// Of a torn batch some first changes are left, and nothing of what came after it.
+    #[test]
+    fn a_torn_batch_is_a_prefix(
+        batches in prop::collection::vec(prop::collection::vec((0u8..6, prop::option::of(any::<u8>())), 1..5), 1..6),
+        kept in 0usize..6, seed: u64,
+    ) {
+        let mut disk = disk(1, seed);
+        disk.set_torn(DB, true);
+        disk.set_model(DiskModel { capacity: 1_000, ..DiskModel::default() }); // so that the room is counted
+        for batch in &batches {
+            disk.write(DB, batch.iter().map(|(k, v)| ([*k], v.map(|v| Bytes::from(vec![v])))));
+        }
+        let kept = kept.min(batches.len());
+        disk.crash(&Loss::Newest((batches.len() - kept) as u64).into());
+        let mut state = Model::new();
+        let change = |state: &mut Model, (key, value): (u8, Option<u8>)| {
+            match value {
+                Some(v) => state.insert(vec![key], vec![v]),
+                None => state.remove(&vec![key]),
+            };
+        };
+        batches[..kept].iter().flatten().for_each(|pair| change(&mut state, *pair));
+        let mut possible = vec![state.clone()];
+        if let Some(torn) = batches.get(kept) {
+            for pair in &torn[..torn.len() - 1] {
+                change(&mut state, *pair);
+                possible.push(state.clone());
+            }
+        }
+        prop_assert!(possible.contains(&contents(&disk)), "{:?} is none of {:?}", contents(&disk), possible);
+        prop_assert_eq!(disk.damage_used(), disk.used());
     }
 }
 
@@ -116,7 +206,7 @@ fn a_sync_covers_what_was_written_before_it_began() {
     assert!(disk.begin_sync(DB).is_some());
     disk.write(DB, vec![("b", Some("2".into()))]);
     assert!(disk.begin_sync(DB).is_none(), "one at a time");
-    assert_eq!(disk.complete_sync(DB), (1, true));
+    assert_eq!(disk.complete_sync(DB), SyncEnd { told: Some(1), again: true });
     disk.crash(&Loss::Unsynced.into());
     assert_eq!((disk.get(DB, b"a").is_some(), disk.get(DB, b"b").is_some()), (true, false));
 }

@@ -80,20 +80,38 @@ impl<P: Process, O: Observer<P>> World<P, O> {
 
     #[inline]
     pub(super) fn transmit(&mut self, from: NodeId, to: NodeId, message: P::Message) {
-        let Some(arrival) = self.network.arrival(self.now, from, to) else {
+        let Some((arrival, faithful)) = self.network.arrival(self.now, from, to, &message) else {
             self.observer.routed(self.now, from, to, &message, Fate::Lost);
             return;
         };
         self.observer.routed(self.now, from, to, &message, Fate::Arrives(arrival));
-        if let Some(again) = self.network.copy_arrival(self.now, from, to) {
-            self.observer.routed(self.now, from, to, &message, Fate::Arrives(again));
-            self.push(again, Event::Deliver { from, to, message: message.clone() });
+        if faithful {
+            self.push(arrival, Event::Deliver { from, to, message });
+        } else {
+            self.transmit_unfaithfully(from, to, message, arrival);
         }
-        self.push(arrival, Event::Deliver { from, to, message });
+    }
+
+    /// Beside the message, which arrives then, copies may arrive; and each may be damaged.
+    #[cold]
+    fn transmit_unfaithfully(&mut self, from: NodeId, to: NodeId, message: P::Message, arrival: Time) {
+        for again in self.network.copy_arrivals(self.now, from, to) {
+            self.observer.routed(self.now, from, to, &message, Fate::Arrives(again));
+            self.push_arrival(from, to, message.clone(), again);
+        }
+        self.push_arrival(from, to, message, arrival);
+    }
+
+    fn push_arrival(&mut self, from: NodeId, to: NodeId, message: P::Message, arrival: Time) {
+        let event = match self.network.corruption(from, to) {
+            Some(bits) => Event::DeliverDamaged { from, to, damaged: Box::new((message, bits)) },
+            None => Event::Deliver { from, to, message },
+        };
+        self.push(arrival, event);
     }
 
     #[inline]
-    fn push(&mut self, time: Time, event: Event<P::Message>) {
+    pub(super) fn push(&mut self, time: Time, event: Event<P::Message>) {
         self.queue.push(time, self.ties.half_bits(), event);
     }
 }

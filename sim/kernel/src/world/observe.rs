@@ -25,8 +25,13 @@ pub enum Cause<'a, P: Process> {
     Synced {
         /// Of this database.
         db: DbId,
-        /// The newest write that is durable now.
+        /// The newest write that is durable now: the truth, where the process is told more since an earlier sync failed.
         up_to: WriteSeq,
+    },
+    /// A sync failed.
+    SyncFailed {
+        /// Of this database.
+        db: DbId,
     },
     /// A task is done.
     Task {
@@ -47,7 +52,7 @@ pub enum Cause<'a, P: Process> {
 pub enum Fate {
     /// It will arrive then, unless the link is cut by that time or the machine is down.
     Arrives(Time),
-    /// The network lost it: by its loss rate, or because the link is cut.
+    /// The network lost it: by its loss rate, because its queue is full, or because the link is cut.
     Lost,
     /// A filter dropped it.
     Dropped,
@@ -58,6 +63,11 @@ pub enum Fate {
     /// It arrived where nobody could take it: the link was cut meanwhile, the machine is down, or it crashed in the
     /// pause in which the message lay there.
     Undelivered,
+    /// It arrived on a clogged link, where it waits.
+    Clogged,
+    /// It arrives now, and damaged. Its receiver gets what [`Message::corrupted`](crate::Message::corrupted) makes of it: nothing,
+    /// or another message.
+    Corrupted,
 }
 
 /// One event and its effects, just after the process handled it and before they take their course.

@@ -1,11 +1,16 @@
-//! What a world promises, seen from outside: crashes, cuts, filters, clones; tasks and pauses in files of their own.
+//! What a world promises, seen from outside: crashes, cuts, filters, clones; the other faults in files of their own.
 
+mod busy;
+mod clogs;
+mod corruption;
+mod disks;
+mod futures;
 mod pauses;
 mod tasks;
 
 use raftsim_kernel::{
-    Context, DbId, Duration, Filter, FilterAction, Kind, Latency, LinkModel, Loss, Message, NodeId, Ppm,
-    Process, Time, TraceHasher, World, WriteSeq,
+    Context, DbId, DiskFault, Duration, Filter, FilterAction, Kind, Latency, LinkModel, Loss, Message,
+    NodeId, Ppm, Process, Time, TraceHasher, World, WriteSeq,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +29,17 @@ impl Message for Note {
     fn digest(&self, hash: &mut TraceHasher) {
         hash.word(self.0);
     }
+    fn size(&self) -> u64 {
+        100
+    }
+    fn corrupted(self, bits: u64) -> Option<Note> {
+        // Checksums see what happens to the notes of group 1.
+        (self.0 < GROUP_1).then_some(Note(DAMAGED + bits % 1_000))
+    }
 }
+
+/// Notes from here on were damaged on their way.
+const DAMAGED: u64 = 1_000_000;
 
 /// Sends what it is told, keeps what it hears, and writes down each timer.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +48,8 @@ struct Scribe {
     timers: Vec<u64>,
     synced: Vec<WriteSeq>,
     tasks: Vec<(Time, u64)>,
+    /// What came of attempts to write and to read.
+    tried: Vec<Result<(), DiskFault>>,
     /// A letter for each event, in order.
     order: String,
 }
@@ -42,6 +59,10 @@ enum Order {
     Send(u64),
     Timer(Duration, u64),
     Write(&'static str),
+    Try(DbId, Vec<&'static str>),
+    Read(&'static str),
+    Scan,
+    Sync,
     Task(u64, u64),
 }
 
@@ -69,6 +90,9 @@ impl Process for Scribe {
         self.synced.push(up_to);
         self.order.push('s');
     }
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Context<'_, Note>) {
+        self.order.push('f');
+    }
     fn on_input(&mut self, order: Order, cx: &mut Context<'_, Note>) {
         match order {
             Order::Send(n) => cx.send(B, Note(n)),
@@ -77,6 +101,15 @@ impl Process for Scribe {
                 cx.disk().write(DB, vec![(key, Some("x".into()))]);
                 cx.sync(DB);
             }
+            Order::Try(db, keys) => {
+                let batch = keys.iter().map(|key| (key, Some("x".into())));
+                self.tried.push(cx.disk().try_write(db, batch).map(drop));
+            }
+            Order::Read(key) => self.tried.push(cx.disk_ref().try_get(DB, key.as_bytes()).map(drop)),
+            Order::Scan => {
+                self.tried.push(cx.disk_ref().try_range(DB, b"", None).try_for_each(|pair| pair.map(drop)))
+            }
+            Order::Sync => cx.sync(DB),
             Order::Task(token, bytes) => cx.start_task(token, bytes),
         }
     }
@@ -85,7 +118,7 @@ impl Process for Scribe {
 fn world(latency: Latency) -> World<Scribe, ()> {
     let mut world = World::new(1, ());
     for _ in 0..2 {
-        let node = world.add(1);
+        let node = world.add(2);
         world.start(node, Scribe::default());
     }
     world.network_mut().set_default(LinkModel { latency, ..LinkModel::default() });
@@ -167,13 +200,15 @@ fn messages_to_a_machine_that_is_down_are_lost() {
 }
 
 #[test]
-fn duplicates_arrive_twice() {
+fn copies_arrive_too_and_are_doubled_again() {
     let mut world = ten_ms();
     let duplicate = Ppm::percent(50);
     world.network_mut().set_default(LinkModel { duplicate, ..LinkModel::default() });
     (0..1_000).for_each(|n| assert!(world.input(A, Order::Send(n))));
     world.run_until(ms(1_000));
-    assert!((1_400..1_600).contains(&heard(&world).len()), "{} arrivals", heard(&world).len());
+    // A half arrives twice, and a half of the copies again: 1/2 + 1/4 + 1/8 + 1/16 copies of each.
+    assert!((1_850..2_030).contains(&heard(&world).len()), "{} arrivals", heard(&world).len());
+    assert_eq!(heard(&world).len() as u64, 1_000 + world.faults().doubled);
 }
 
 #[test]
@@ -184,7 +219,7 @@ fn every_message_can_be_doubled_and_a_copy_overtaken() {
     (0..100).for_each(|n| assert!(world.input(A, Order::Send(n))));
     world.run_until(ms(100));
     let heard = heard(&world);
-    assert_eq!(heard.len(), 200);
+    assert_eq!(heard.len(), 500, "each with as many copies as there may be");
     assert!(!heard.is_sorted(), "copies keep no order");
 }
 
@@ -239,6 +274,25 @@ fn held_messages_wait_and_delayed_ones_come_late() {
     world.remove_filter(Some(hold));
     world.run_until(ms(200));
     assert_eq!(heard(&world), [3, 2, 1]);
+}
+
+#[test]
+fn filters_leave_alone_what_is_exempt() {
+    let mut world = ten_ms();
+    let c = world.add(0);
+    world.start(c, Scribe::default());
+    let hold = world.add_filter(filter(FilterAction::Hold));
+    let send = |world: &mut World<Scribe, ()>, from, n| assert!(world.input(from, Order::Send(n))); // all to B
+    send(&mut world, A, 1);
+    send(&mut world, c, 2);
+    world.exempt(&[A, B]);
+    send(&mut world, A, 3);
+    send(&mut world, c, 4);
+    world.run_until(ms(20));
+    assert_eq!((heard(&world), world.filter_acted(hold)), (vec![1, 3], 3));
+    world.remove_filter(None);
+    world.run_until(ms(40));
+    assert_eq!(heard(&world), [1, 3, 2, 4]);
 }
 
 #[test]

@@ -215,3 +215,12 @@ fn others_committed_it_in_a_later_term_and_compacted_it() {
     let compacted = later.starts_after(2, 9, 7).syncs(2).starts_after(3, 9, 7).syncs(3);
     compacted.commits(1, 8).holds();
 }
+
+/// They may have done so in the event in which they learned of the commit.
+#[test]
+fn others_committed_and_compacted_it_at_once() {
+    let both = leader(3).enters(2, 6).has(2, 6..=8, 6).enters(3, 7).has(3, 6..=8, 6).leads(2, 7);
+    let later = both.has(2, 9..=9, 7).has(3, 9..=9, 7);
+    let compacted = later.starts_after(2, 9, 7).syncs(2).starts_after(3, 9, 7).syncs(3);
+    compacted.commits(1, 8).holds();
+}

@@ -1,6 +1,6 @@
 //! What goes wrong between machines, and what takes it back.
 
-use super::{Endpoint, Latency, Losing, MessageKind};
+use super::{Bytes, Endpoint, Latency, Losing, MessageKind};
 use raftsim_kernel::{Duration, Ppm};
 
 /// What a crash takes from each database of a store. Written as one word or number where all lose the same, as
@@ -49,14 +49,14 @@ impl Default for Losses {
     }
 }
 
-/// What `heal` takes back.
+/// The links that `heal`, `clog` and `unclog` are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heal {
-    /// `"all"`: every partition and cut.
+pub enum Links {
+    /// `"all"`: every link. To `heal` all takes back partitions, cuts and clogs.
     All,
-    /// Everything that separates these from anyone; never just [`Target::All`](super::Target::All).
+    /// Every link from and to these; never just [`Target::All`](super::Target::All).
     Of(Vec<Endpoint>),
-    /// What keeps messages from passing in one direction.
+    /// The links in one direction.
     Between {
         /// Senders; not empty.
         from: Vec<Endpoint>,
@@ -76,6 +76,12 @@ pub struct NetworkChange {
     pub duplicate: Option<Ppm>,
     /// Share of messages that may overtake earlier ones of their link.
     pub reorder: Option<Ppm>,
+    /// Share of messages that are corrupted on their way.
+    pub corrupt: Option<Ppm>,
+    /// Bytes that pass in a second; positive.
+    pub bandwidth: Option<Bytes>,
+    /// Bytes that may wait to pass; positive. Only where a bandwidth bounds.
+    pub queue: Option<Bytes>,
     /// Senders; all where `None`.
     pub from: Option<Vec<Endpoint>>,
     /// Receivers; all where `None`.

@@ -3,7 +3,7 @@
 //! What concerns one region has a field `of`: a key that it holds as of now, by the highest epoch that a running store
 //! knows. `None` is the first region, the one that holds the first key. On bare Raft it is always `None`.
 
-use super::{Check, Gauge, Members, RecordKind, Role, Target};
+use super::{Check, FaultKind, Gauge, Members, RecordKind, Role, Target};
 
 /// What `wait` waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,11 @@ pub enum Condition {
         /// Whether they have one that is initialised. If not, they have none at all, nor data in its range that is no
         /// other replica's.
         present: bool,
+    },
+    /// `"stopped"`: stores run and refuse to serve, since their disks failed them.
+    Stopped {
+        /// Which; every one of several. Not empty.
+        on: Vec<Target>,
     },
     /// `"wrote"`: a store has written so many records of a kind since the step began. The step after it runs before any
     /// other event.
@@ -199,6 +204,18 @@ pub enum Expectation {
         /// Whether they have one that is initialised. If not, they have none at all, nor data in its range that is no
         /// other replica's.
         present: bool,
+    },
+    /// `"stopped"`: stores run and refuse to serve, since their disks failed them.
+    Stopped {
+        /// Which; every one of several. Not empty.
+        on: Vec<Target>,
+    },
+    /// `"faults"`: faults of a kind that have happened so far.
+    Faults {
+        /// The kind.
+        of: FaultKind,
+        /// How their number compares.
+        compares: Compares,
     },
     /// `"violation"`: the run violates this check, in a step before or in the closing checks. Last step only.
     Violation {

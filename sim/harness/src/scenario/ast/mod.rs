@@ -1,26 +1,29 @@
 //! What a scenario file says, as plain data: the input of the runner, the fuzzer, the shrinker and the printer.
 //!
-//! Only what makes sense can be built where types can see to it (an operation of a client has no `within`, a
-//! latency has exactly one shape); what they cannot see (names defined before use, store numbers that exist)
-//! [`parse`](super::parse()) checks. Two scenarios are equal when they describe the same run: source lines do not count.
+//! Only what makes sense can be built where types can see to it (an operation of a client has no `within`, a latency
+//! has exactly one shape); what they cannot see (names defined before use, store numbers that exist)
+//! [`parse`](super::parse()) checks. Two scenarios are equal when they describe the same run: source lines do not
+//! count.
 
 mod faults;
 mod looks;
+mod machines;
 mod membership;
 mod operations;
 mod targets;
 
 pub use super::config::{
-    BareConfig, ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, PlacementConfig, RaftConfig,
-    RaftstoreConfig,
+    BareConfig, ClientConfig, ClocksConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, Overrides,
+    PlacementConfig, ProcessConfig, RaftConfig, RaftOverrides, RaftstoreConfig, RaftstoreOverrides,
 };
 pub use super::names::{
-    Check, Churn, Ending, Gauge, Keyword, Losing, MessageKind, PlacementMode, ReadIndexMode, ReadPath,
-    RecordKind, Role, System, Transition,
+    Budget, Check, Churn, Database, DiskOperation, Ending, FaultKind, Gauge, Keyword, Losing, MessageKind,
+    PlacementMode, ReadIndexMode, ReadPath, RecordKind, Role, System, Transition,
 };
-pub use super::units::{Bytes, Latency};
-pub use faults::{Effect, Filter, Heal, Losses, Lost, NetworkChange};
+pub use super::units::{Bytes, Latency, SignedDuration};
+pub use faults::{Effect, Filter, Links, Losses, Lost, NetworkChange};
 pub use looks::{Answer, Compares, Condition, Expectation, Leader, Region};
+pub use machines::{DiskChange, Storm};
 pub use membership::{Insist, Members, MembershipChange};
 pub use operations::{Issuer, Keys, Load, Mix, Operate, Operation, ScanRange};
 pub use targets::{Endpoint, FilterRef, Target};
@@ -45,6 +48,10 @@ pub struct Scenario {
     pub seed: u64,
     /// What happens after the last step.
     pub ending: Ending,
+    /// The stores that become healthy in the ending `freeze`, none twice; `None`: they are drawn.
+    pub core: Option<Vec<u64>>,
+    /// Which faults the run refuses to commit.
+    pub budget: Budget,
     /// What the stores run. What belongs to another system is as by default.
     pub system: System,
     /// The shape of the cluster.
@@ -61,6 +68,10 @@ pub struct Scenario {
     pub network: NetworkConfig,
     /// How disks behave at the start.
     pub disk: DiskConfig,
+    /// How far the stores' clocks may be off at the start.
+    pub clocks: ClocksConfig,
+    /// How stores' processes behave at the start.
+    pub process: ProcessConfig,
     /// How clients behave.
     pub client: ClientConfig,
     /// When a run counts as out of hand.
@@ -76,6 +87,8 @@ impl Scenario {
             about: about.into(),
             seed: 0,
             ending: Ending::Heal,
+            core: None,
+            budget: Budget::Safe,
             system: System::Raftstore,
             cluster: ClusterConfig::default(),
             raft: RaftConfig::default(),
@@ -84,6 +97,8 @@ impl Scenario {
             placement: None,
             network: NetworkConfig::default(),
             disk: DiskConfig::default(),
+            clocks: ClocksConfig::default(),
+            process: ProcessConfig::default(),
             client: ClientConfig::default(),
             limits: Limits::default(),
             steps: Vec::new(),
@@ -98,6 +113,9 @@ pub struct Step {
     pub when: When,
     /// What it does.
     pub action: Action,
+    /// `if-any`: it is no finding that nothing comes of it: nobody is who it names, what it asks for is refused, or
+    /// what it waits for does not come in time.
+    pub lenient: bool,
     /// The line of the source where the step starts, from 1; 0 for a step that no file holds.
     pub line: u32,
 }
@@ -106,20 +124,26 @@ impl Step {
     /// A step that starts at once and stands in no file.
     #[must_use]
     pub fn now(action: Action) -> Step {
-        Step { when: When::Now, action, line: 0 }
+        Step { when: When::Now, action, lenient: false, line: 0 }
     }
 
     /// A step pinned to `time`, standing in no file.
     #[must_use]
     pub fn at(time: Time, action: Action) -> Step {
-        Step { when: When::At(time), action, line: 0 }
+        Step { when: When::At(time), action, lenient: false, line: 0 }
+    }
+
+    /// The same step, but that it is no finding if nothing comes of it.
+    #[must_use]
+    pub fn if_any(self) -> Step {
+        Step { lenient: true, ..self }
     }
 }
 
 impl PartialEq for Step {
     /// The line is where the step was read, not what it says.
     fn eq(&self, other: &Step) -> bool {
-        self.when == other.when && self.action == other.action
+        self.when == other.when && self.action == other.action && self.lenient == other.lenient
     }
 }
 
@@ -139,7 +163,8 @@ pub enum When {
 pub enum Action {
     /// `wait = "1s"`: let time pass.
     Sleep(Duration),
-    /// `wait = CONDITION`: let time pass until the condition holds; a finding of the check `wait` if it does not in time.
+    /// `wait = CONDITION`: let time pass until the condition holds; a finding of the check `wait` if it does not in
+    /// time.
     Wait {
         /// What must come to hold.
         condition: Condition,
@@ -179,9 +204,52 @@ pub enum Action {
     Restart {
         /// Which stores.
         targets: Vec<Target>,
+        /// Which knobs these stores have differently from now on.
+        with: Overrides,
     },
-    /// `partition`: messages pass within a group only; stores in no group are one further group. Replaces whatever
-    /// cut stores from each other before.
+    /// `storm`: again and again, stores crash, stay down, start, and stay up. The step ends with the last span up.
+    Storm(Storm),
+    /// `wipe`: stores stop and their disks are replaced by empty ones. Raftstore only.
+    Wipe {
+        /// Which stores.
+        targets: Vec<Target>,
+    },
+    /// `slow`: processes take so long for every event.
+    Slow {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// How long, drawn anew for each event. A constant zero heals.
+        by: Latency,
+    },
+    /// `disk`: changes how disks behave.
+    Disk(DiskChange),
+    /// `heal-disk`: disks behave as at the start again: nothing stalls and nothing fails. What is rotten stays so.
+    HealDisk {
+        /// Which stores.
+        targets: Vec<Target>,
+    },
+    /// `fail`: the next operations of disks fail.
+    Fail {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// Which operation.
+        what: DiskOperation,
+        /// Of which database; of any where `None`.
+        db: Option<Database>,
+        /// So many of them; positive.
+        count: u64,
+    },
+    /// `rot`: the newest record of a kind fails its checksum from now on, until it is overwritten.
+    Rot {
+        /// Which stores.
+        targets: Vec<Target>,
+        /// The kind of record; none that marks a deletion, and on bare Raft one that it has.
+        what: RecordKind,
+        /// A key of the region whose record it is; the first region where `None`.
+        of: Option<String>,
+    },
+    /// `partition`: messages pass within a group only; stores in no group are one further group. Groups may overlap:
+    /// two machines reach each other if any group holds both. Replaces whatever cut stores from each other before.
     Partition {
         /// The groups; none is empty.
         groups: Vec<Vec<Endpoint>>,
@@ -207,7 +275,11 @@ pub enum Action {
         to: Vec<Endpoint>,
     },
     /// `heal`: takes back what `partition`, `isolate` and `cut` have done.
-    Heal(Heal),
+    Heal(Links),
+    /// `clog`: nothing arrives and nothing is lost on these links; what would arrive waits.
+    Clog(Links),
+    /// `unclog`: what waited arrives, in order.
+    Unclog(Links),
     /// `network`: changes how links behave.
     Network(NetworkChange),
     /// `drop`, `delay`, `hold`, `duplicate`.
@@ -248,8 +320,8 @@ pub enum Action {
         /// How hard the operator tries.
         insist: Insist,
     },
-    /// `split`: an operator splits regions, so that one starts at each of these keys; with a placement driver by orders to
-    /// that.
+    /// `split`: an operator splits regions, so that one starts at each of these keys; with a placement driver by orders
+    /// to that.
     Split {
         /// The keys, in order.
         keys: Keys,
@@ -274,12 +346,14 @@ pub enum Action {
         /// Which stores.
         targets: Vec<Target>,
     },
-    /// `clock`: from now on the clocks of stores run faster or slower than time.
+    /// `clock`: the clocks of stores jump, or run faster or slower than time from now on; at least one of the two.
     Clock {
         /// Which stores.
         targets: Vec<Target>,
         /// How much faster; slower where negative. Zero heals.
-        drift: Drift,
+        drift: Option<Drift>,
+        /// How far they jump, now; not zero.
+        jump: Option<SignedDuration>,
     },
     /// `name`: binds a name and does nothing else.
     Name {

@@ -1,8 +1,8 @@
 //! The fields of the tables of configuration: the key, bounds and meaning of each in a file.
 
 use super::{
-    BareConfig, ClientConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig, PlacementConfig, RaftConfig,
-    RaftstoreConfig,
+    BareConfig, ClientConfig, ClocksConfig, ClusterConfig, DiskConfig, Limits, NetworkConfig,
+    PlacementConfig, ProcessConfig, RaftConfig, RaftstoreConfig,
 };
 use crate::scenario::ast::{
     Bytes, Churn, Keyword, Latency, MAX_STORES, PlacementMode, ReadIndexMode, ReadPath, System,
@@ -31,7 +31,7 @@ pub(in crate::scenario) trait Section: Default {
 }
 
 /// A type that a field can have.
-trait Value: Sized {
+pub(super) trait Value: Sized {
     fn read(reader: &mut Reader, place: Place<'_, '_>) -> Read<Self>;
 
     /// The value as TOML; `None` where that is to leave the field out.
@@ -183,11 +183,25 @@ sections! {
         loss "loss" Shape::Share, "Share of messages that are lost.";
         duplicate "duplicate" Shape::Share, "Share of messages that arrive twice.";
         reorder "reorder" Shape::Share, "Share of messages that may overtake earlier ones of their link.";
+        corrupt "corrupt" Shape::Share, "Share of messages that are corrupted on their way.";
+        bandwidth "bandwidth" Shape::Bound, "How many bytes pass in a second.";
+        queue "queue" Shape::Bound, "How many bytes may wait to pass, beyond which messages are lost; needs a bandwidth.";
+        wire "wire" Shape::Flag, "Whether every message is encoded and decoded on its way.";
     }
-    DiskConfig "disk" "How every disk behaves." {
+    DiskConfig "disk" "How every disk behaves until a step changes it." {
         sync "sync" Shape::Latency, "How long a sync takes.";
         task "task" Shape::Latency, "How long a piece of background work takes, besides its bytes.";
         throughput "throughput" Shape::Bound, "How many bytes background work reads and writes in a second.";
+        read "read" Shape::Latency, "How long a read takes.";
+        write "write" Shape::Latency, "How long a write takes.";
+        capacity "capacity" Shape::Bound, "How many bytes of keys and values fit.";
+    }
+    ClocksConfig "clocks" "Within which bounds each store's clock is off from the start; the seed decides how far." {
+        offset "offset" Shape::Duration, "How far ahead of time it is, at most.";
+        drift "drift" Shape::Share, "How much faster or slower than time it runs, at most.";
+    }
+    ProcessConfig "process" "How every store's process behaves until a step changes it." {
+        slowness "slowness" Shape::Latency, "How long it takes for an event.";
     }
     ClientConfig "client" "How clients behave." {
         timeout "timeout" Shape::Positive, "How long a client waits for a reply before it tries again.";

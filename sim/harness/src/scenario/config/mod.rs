@@ -4,13 +4,17 @@
 //! and a line there.
 
 mod fields;
+mod machines;
+mod overrides;
 mod raftstore;
 
 pub(super) use fields::Section;
+pub use machines::{ClocksConfig, DiskConfig, NetworkConfig, ProcessConfig};
+pub use overrides::{Overrides, RaftOverrides, RaftstoreOverrides};
 pub use raftstore::{PlacementConfig, RaftstoreConfig};
 
-use super::ast::{Bytes, Latency, ReadIndexMode, ReadPath};
-use raftsim_kernel::{Duration, Ppm};
+use super::ast::{Bytes, ReadIndexMode, ReadPath};
+use raftsim_kernel::Duration;
 
 /// `cluster`: the shape of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,48 +135,6 @@ pub struct BareConfig {
 impl Default for BareConfig {
     fn default() -> BareConfig {
         BareConfig { reads: ReadPath::Log, log_limit: 10_000 }
-    }
-}
-
-/// `network`: how every link behaves until a step changes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkConfig {
-    /// How long a message travels.
-    pub latency: Latency,
-    /// Share of messages that are lost.
-    pub loss: Ppm,
-    /// Share of messages that arrive twice.
-    pub duplicate: Ppm,
-    /// Share of messages that may overtake earlier ones of their link; the others keep their order.
-    pub reorder: Ppm,
-}
-
-impl Default for NetworkConfig {
-    fn default() -> NetworkConfig {
-        NetworkConfig {
-            latency: Latency::Uniform { min: Duration::millis(1), max: Duration::millis(10) },
-            loss: Ppm::ZERO,
-            duplicate: Ppm::ZERO,
-            reorder: Ppm::ZERO,
-        }
-    }
-}
-
-/// `disk`: how every disk behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DiskConfig {
-    /// How long a sync takes.
-    pub sync: Latency,
-    /// How long a piece of background work takes, besides what `throughput` says of its bytes.
-    pub task: Latency,
-    /// How many bytes background work reads and writes in a second; positive.
-    pub throughput: Bytes,
-}
-
-impl Default for DiskConfig {
-    fn default() -> DiskConfig {
-        let millisecond = Latency::Constant(Duration::millis(1));
-        DiskConfig { sync: millisecond, task: millisecond, throughput: Bytes::mib(100) }
     }
 }
 

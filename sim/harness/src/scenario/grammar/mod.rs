@@ -9,8 +9,8 @@ mod forms;
 pub(super) use forms::forms;
 
 use super::names::{
-    Check, Churn, Ending, Keyword, Losing, MessageKind, PlacementMode, ReadIndexMode, ReadPath, RecordKind,
-    Role, System, Transition,
+    Budget, Check, Churn, Database, DiskOperation, Ending, FaultKind, Keyword, Losing, MessageKind,
+    PlacementMode, ReadIndexMode, ReadPath, RecordKind, Role, System, Transition,
 };
 
 /// The shape of a value.
@@ -36,6 +36,8 @@ pub(super) enum Shape {
     Share,
     /// How much faster than time a clock runs.
     Drift,
+    /// How far a clock jumps.
+    Jump,
     /// A latency.
     Latency,
     /// A number of bytes within these bounds.
@@ -79,9 +81,11 @@ pub(super) enum Shape {
     /// `{ from = ENDPOINTS, to = ENDPOINTS }`
     Link,
     /// `"all"`, endpoints or a link.
-    Heal,
+    Links,
     /// What changes about links.
     Network,
+    /// Knobs that some stores have differently.
+    Knobs(&'static [Field]),
     /// Weights of operations.
     Mix,
     /// Which stores change their part in the group.
@@ -122,6 +126,10 @@ pub(super) static TRANSITIONS: Words = words::<Transition>();
 pub(super) static RECORDS: Words = words::<RecordKind>();
 pub(super) static MODES: Words = words::<PlacementMode>();
 pub(super) static CHURNS: Words = words::<Churn>();
+pub(super) static BUDGETS: Words = words::<Budget>();
+pub(super) static DATABASES: Words = words::<Database>();
+pub(super) static DISK_OPERATIONS: Words = words::<DiskOperation>();
+pub(super) static FAULTS: Words = words::<FaultKind>();
 
 impl Shape {
     /// What is expected, for "expected ..., found ...".
@@ -136,7 +144,10 @@ impl Shape {
             Shape::Time => "a time since the start such as \"1.5s\" or \"250ms\"",
             Shape::Share => "a share such as \"0.5%\" or \"100ppm\"",
             Shape::Drift => "a drift such as \"5%\" or \"-300ppm\"",
-            Shape::Latency => "a latency such as \"5ms\", \"1ms..10ms\" or \"1ms + exp 4ms\"",
+            Shape::Jump => "a span such as \"2s\" or \"-300ms\"",
+            Shape::Latency => {
+                "a latency such as \"5ms\", \"1ms..10ms\", \"1ms + exp 4ms\" or \"1ms + tail 4ms\""
+            }
             Shape::Size(..) => "a size such as \"64KiB\" or \"100B\"",
             Shape::Bound => "a size such as \"64KiB\", or \"unbounded\"",
             Shape::Integer => "an integer",
@@ -168,8 +179,9 @@ impl Shape {
             Shape::Endpoints => "a target such as 2, \"leader\" or \"clients\", or an array of them",
             Shape::Groups => "an array of groups such as [[1, 2], [3]]",
             Shape::Link => "a table such as { from = 1, to = 2 }",
-            Shape::Heal => "\"all\", a target or an array of them, or a table such as { from = 1, to = 2 }",
+            Shape::Links => "\"all\", a target or an array of them, or a table such as { from = 1, to = 2 }",
             Shape::Network => "a table such as { latency = \"5ms\", loss = \"1%\" }",
+            Shape::Knobs(fields) => return format!("a table of knobs such as {{ {} = ... }}", fields[0].key),
             Shape::Mix => "a table of weights such as { put = 4, get = 1 }",
             Shape::Members => "a table such as { add = 4, remove = 1 }, or \"leave\"",
             Shape::Name => "a name such as \"lagging\"",
@@ -262,7 +274,19 @@ impl Form {
 
     /// Every option, the common ones included.
     pub(super) fn all_options(&self) -> impl Iterator<Item = &'static Field> + use<> {
-        self.options.iter().chain(&COMMON)
+        let if_any = self.can_come_to_nothing().then_some(&IF_ANY);
+        self.options.iter().chain(&COMMON).chain(if_any)
+    }
+
+    /// Whether the step can come to nothing: it names machines, of which there may be none, asks for what can be
+    /// refused, or waits for what may not come. What clients do and what is asserted cannot.
+    fn can_come_to_nothing(&self) -> bool {
+        match self.verb {
+            "put" | "append" | "delete" | "get" | "cas" | "scan" | "load" | "release" | "clear"
+            | "expect" => false,
+            "wait" => !matches!(self.value, Shape::Duration),
+            _ => !matches!(self.value, Shape::Literal("placement")),
+        }
     }
 
     /// Every choice, the common one included.
@@ -286,16 +310,30 @@ pub(super) static COMMON: [Field; 2] = [
     opt("after", Shape::Duration, "Delay between the end of the step before and this one."),
 ];
 
+/// The option of steps that may come to nothing.
+pub(super) static IF_ANY: Field = opt(
+    "if-any",
+    Shape::True,
+    "It is no finding that nobody is who the step names, that what it asks for is refused, or that what it waits for does not come.",
+);
+
 /// The fields of `cut` and of `heal` as a table.
 pub(super) static LINK: [Field; 2] =
     [req("from", Shape::Endpoints, "Senders."), req("to", Shape::Endpoints, "Receivers.")];
 
 /// The fields of the step `network`.
-pub(super) static NETWORK: [Field; 4] = [
+pub(super) static NETWORK: [Field; 7] = [
     opt("latency", Shape::Latency, "How long a message travels."),
     opt("loss", Shape::Share, "Share of messages that are lost."),
     opt("duplicate", Shape::Share, "Share of messages that arrive twice."),
     opt("reorder", Shape::Share, "Share of messages that may overtake earlier ones of their link."),
+    opt("corrupt", Shape::Share, "Share of messages that are corrupted on their way."),
+    opt("bandwidth", Shape::Bound, "How many bytes pass in a second."),
+    opt(
+        "queue",
+        Shape::Bound,
+        "How many bytes may wait to pass, beyond which messages are lost; needs a bandwidth.",
+    ),
 ];
 
 /// The fields of `change`.

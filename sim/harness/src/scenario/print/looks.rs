@@ -48,6 +48,9 @@ pub(super) fn wait(condition: &Condition, within: Duration) -> Vec<Pair> {
         Condition::Regions { compares } => out.extend([("wait", quoted("regions")), comparison(*compares)]),
         Condition::Region(region) => push_region(&mut out, "wait", region),
         Condition::Replica { of, on, present } => push_replica(&mut out, "wait", of, on, *present),
+        Condition::Stopped { on } => {
+            out.extend([("wait", quoted("stopped")), ("on", one_or_array(on, target))]);
+        }
         Condition::Wrote { of, on, what, count, durable } => {
             out.push(("wait", quoted("wrote")));
             push_of(&mut out, of);
@@ -92,6 +95,10 @@ pub(super) fn expect(expectation: &Expectation) -> Vec<Pair> {
         Expectation::Regions { compares } => out.extend([what("regions"), comparison(*compares)]),
         Expectation::Region(region) => push_region(&mut out, "expect", region),
         Expectation::Replica { of, on, present } => push_replica(&mut out, "expect", of, on, *present),
+        Expectation::Stopped { on } => out.extend([what("stopped"), ("on", one_or_array(on, target))]),
+        Expectation::Faults { of, compares } => {
+            out.extend([what("faults"), ("of", quoted(&of.to_string())), comparison(*compares)]);
+        }
         Expectation::Violation { of } => out.extend([what("violation"), ("of", quoted(&of.to_string()))]),
     }
     out

@@ -3,15 +3,16 @@
 //! `parse(print(s)) == s`. What is default is left out, keys are aligned, a step is a line: its time first, then
 //! its verb, then its options in the order of the grammar.
 
+mod faults;
 mod looks;
 mod operations;
 
 use super::ast::{
-    Action, Answer, DEFAULT_WITHIN, Effect, Ending, Endpoint, Filter, FilterRef, Heal, Insist, Keys, Losing,
-    Losses, Lost, MembershipChange, MessageKind, NetworkChange, PlacementConfig, Scenario, Step, System,
-    Target, Transition, When,
+    Action, Answer, Budget, DEFAULT_WITHIN, Ending, Endpoint, FilterRef, Insist, Keys, MembershipChange,
+    PlacementConfig, Scenario, Step, System, Target, Transition, When,
 };
 use super::config::Section;
+use faults::fault;
 use looks::{expect, wait};
 use operations::{background, operation};
 use raftsim_kernel::Duration;
@@ -26,6 +27,10 @@ impl fmt::Display for Scenario {
         if self.ending != Ending::Heal {
             top.push(("ending", quoted(&self.ending.to_string())));
         }
+        push(&mut top, "core", self.core.as_ref().map(|core| array(core, u64::to_string)));
+        if self.budget != Budget::Safe {
+            top.push(("budget", quoted(&self.budget.to_string())));
+        }
         if self.system != System::Raftstore {
             top.push(("system", quoted(&self.system.to_string())));
         }
@@ -38,6 +43,8 @@ impl fmt::Display for Scenario {
         }
         push_section(&mut top, &self.network);
         push_section(&mut top, &self.disk);
+        push_section(&mut top, &self.clocks);
+        push_section(&mut top, &self.process);
         push_section(&mut top, &self.client);
         push_section(&mut top, &self.limits);
         let width = top.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
@@ -53,7 +60,7 @@ impl fmt::Display for Scenario {
         for step in &self.steps {
             let pin = pin(step);
             let width = if pin.is_empty() { 0 } else { width };
-            writeln!(f, "  {{ {pin:width$}{} }},", pairs(&action(&step.action)))?;
+            writeln!(f, "  {{ {pin:width$}{} }},", body(step))?;
         }
         writeln!(f, "]")
     }
@@ -118,6 +125,15 @@ fn pin(step: &Step) -> String {
     }
 }
 
+/// A step but for its time: its verb and the options.
+fn body(step: &Step) -> String {
+    let mut out = action(&step.action);
+    if step.lenient {
+        out.push(("if-any", "true".to_owned()));
+    }
+    pairs(&out)
+}
+
 /// The verb and its options.
 fn action(action: &Action) -> Vec<Pair> {
     match action {
@@ -125,46 +141,6 @@ fn action(action: &Action) -> Vec<Pair> {
         Action::Wait { condition, within } => wait(condition, *within),
         Action::Operate(operate) => operation(operate),
         Action::Load(load) => background(load),
-        Action::Crash { targets, losing, name } => {
-            let mut out = vec![("crash", one_or_array(targets, target))];
-            if *losing != Losses::default() {
-                out.push(("losing", losses(losing)));
-            }
-            push_name(&mut out, name);
-            out
-        }
-        Action::CrashPlacement => vec![("crash", quoted("placement"))],
-        Action::RestartPlacement => vec![("restart", quoted("placement"))],
-        Action::IsolatePlacement => vec![("isolate", quoted("placement"))],
-        Action::Pause { targets, name } => {
-            let mut out = vec![("pause", one_or_array(targets, target))];
-            push_name(&mut out, name);
-            out
-        }
-        Action::Resume { targets } => vec![("resume", one_or_array(targets, target))],
-        Action::Restart { targets } => vec![("restart", one_or_array(targets, target))],
-        Action::Partition { groups, name } => {
-            let groups: Vec<String> = groups.iter().map(|group| array(group, endpoint)).collect();
-            let mut out = vec![("partition", format!("[{}]", groups.join(", ")))];
-            push_name(&mut out, name);
-            out
-        }
-        Action::Isolate { targets, clients, name } => {
-            let mut out = vec![("isolate", one_or_array(targets, target))];
-            if *clients {
-                out.push(("clients", "true".to_owned()));
-            }
-            push_name(&mut out, name);
-            out
-        }
-        Action::Cut { from, to } => vec![("cut", link(from, to))],
-        Action::Heal(Heal::All) => vec![("heal", quoted("all"))],
-        Action::Heal(Heal::Of(endpoints)) => vec![("heal", one_or_array(endpoints, endpoint))],
-        Action::Heal(Heal::Between { from, to }) => vec![("heal", link(from, to))],
-        Action::Network(change) => network(change),
-        Action::Filter(spec) => filter(spec),
-        Action::Release(which) => vec![("release", filter_ref(which))],
-        Action::Clear(which) => vec![("clear", filter_ref(which))],
         Action::Campaign { of, target: store, name } => {
             let mut out = vec![("campaign", target(store))];
             push_of(&mut out, of);
@@ -191,58 +167,10 @@ fn action(action: &Action) -> Vec<Pair> {
             push_of(&mut out, of);
             out
         }
-        Action::Clock { targets, drift } => {
-            vec![("clock", one_or_array(targets, target)), ("drift", quoted(&drift.to_string()))]
-        }
         Action::Name { target: store, name } => vec![("name", target(store)), ("as", quoted(name))],
         Action::Expect(expectation) => expect(expectation),
-    }
-}
-
-fn network(change: &NetworkChange) -> Vec<Pair> {
-    let mut fields = Vec::new();
-    push(&mut fields, "latency", change.latency.as_ref().map(|l| quoted(&l.to_string())));
-    push(&mut fields, "loss", change.loss.as_ref().map(|p| quoted(&p.to_string())));
-    push(&mut fields, "duplicate", change.duplicate.as_ref().map(|p| quoted(&p.to_string())));
-    push(&mut fields, "reorder", change.reorder.as_ref().map(|p| quoted(&p.to_string())));
-    let mut out = vec![("network", table(&fields))];
-    push_ends(&mut out, change.from.as_deref(), change.to.as_deref());
-    out
-}
-
-fn filter(filter: &Filter) -> Vec<Pair> {
-    let messages = one_or_array(&filter.messages, |kind: &MessageKind| quoted(&kind.to_string()));
-    let mut out = match filter.effect {
-        Effect::Drop => vec![("drop", messages)],
-        Effect::Delay { by } => vec![("delay", messages), ("by", quoted(&by.to_string()))],
-        Effect::Hold => vec![("hold", messages)],
-        Effect::Duplicate { times: 1 } => vec![("duplicate", messages)],
-        Effect::Duplicate { times } => vec![("duplicate", messages), ("times", times.to_string())],
-    };
-    push_of(&mut out, &filter.of);
-    push_ends(&mut out, filter.from.as_deref(), filter.to.as_deref());
-    if filter.skip > 0 {
-        out.push(("skip", filter.skip.to_string()));
-    }
-    push(&mut out, "count", filter.count.as_ref().map(u64::to_string));
-    push_name(&mut out, &filter.name);
-    out
-}
-
-fn losses(losses: &Losses) -> String {
-    let Losses { raft, kv, snapshots } = losses;
-    if raft == kv && kv == snapshots {
-        return lost(raft);
-    }
-    let each = [("raft", raft), ("kv", kv), ("snapshots", snapshots)];
-    let some = each.into_iter().filter(|(_, loss)| **loss != Lost::Word(Losing::Nothing));
-    table(&some.map(|(database, loss)| (database, lost(loss))).collect::<Vec<_>>())
-}
-
-fn lost(lost: &Lost) -> String {
-    match lost {
-        Lost::Word(word) => quoted(&word.to_string()),
-        Lost::Newest(n) => n.to_string(),
+        // Everything that goes wrong, and what takes it back.
+        action => fault(action),
     }
 }
 
@@ -388,6 +316,6 @@ impl fmt::Display for Endpoint {
 impl fmt::Display for Step {
     /// The step as it stands in a file, without the braces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", pin(self), pairs(&action(&self.action)))
+        write!(f, "{}{}", pin(self), body(self))
     }
 }

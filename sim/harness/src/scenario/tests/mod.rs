@@ -1,5 +1,6 @@
 //! What valid files mean, and that what the parser reads, the printer writes.
 
+mod faults;
 mod regions;
 
 use super::*;
@@ -127,7 +128,10 @@ fn targets_have_all_their_forms() {
     let plural = "{ restart = [\"followers\", \"all\", \"others\"] }";
     assert_eq!(
         action(plural),
-        Action::Restart { targets: vec![Target::Followers, Target::All, Target::Others] }
+        Action::Restart {
+            targets: vec![Target::Followers, Target::All, Target::Others],
+            with: Overrides::default()
+        }
     );
     let ends = "{ cut = { from = [\"client 3\", 2], to = \"clients\" } }";
     let from = vec![Endpoint::Client(3), Endpoint::Stores(Target::Store(2))];
@@ -142,23 +146,23 @@ fn others_at_one_end_are_the_rest_of_the_other() {
     let cut = "{ cut = { from = [\"others\", \"client 1\"], to = [2, \"clients\"] } }";
     assert_eq!(action(cut), Action::Cut { from: from.clone(), to: to.clone() });
     let heal = "{ heal = { from = [2, \"clients\"], to = [\"others\", \"client 1\"] } }";
-    assert_eq!(action(heal), Action::Heal(Heal::Between { from: to, to: from }));
+    assert_eq!(action(heal), Action::Heal(Links::Between { from: to, to: from }));
     let Action::Filter(filter) = action("{ drop = \"any\", from = \"leader\", to = \"others\" }") else {
         panic!("a filter");
     };
     assert_eq!(filter.to, Some(vec![others()]));
     // Elsewhere they are the rest of what their own list names.
-    assert_eq!(action("{ heal = \"others\" }"), Action::Heal(Heal::Of(vec![others()])));
+    assert_eq!(action("{ heal = \"others\" }"), Action::Heal(Links::Of(vec![others()])));
 }
 
 #[test]
 fn heal_takes_back_all_or_some() {
-    let all = Action::Heal(Heal::All);
+    let all = Action::Heal(Links::All);
     assert_eq!(action("{ heal = \"all\" }"), all);
     assert_eq!(action("{ heal = [\"all\"] }"), all);
     let two = vec![Endpoint::Stores(Target::Store(2))];
-    assert_eq!(action("{ heal = 2 }"), Action::Heal(Heal::Of(two.clone())));
-    let between = Heal::Between { from: two.clone(), to: vec![Endpoint::Clients] };
+    assert_eq!(action("{ heal = 2 }"), Action::Heal(Links::Of(two.clone())));
+    let between = Links::Between { from: two.clone(), to: vec![Endpoint::Clients] };
     assert_eq!(action("{ heal = { from = 2, to = \"clients\" } }"), Action::Heal(between));
 }
 
@@ -197,7 +201,7 @@ fn the_examples_of_the_language_page_are_valid() {
         .step_by(2)
         .map(|example| example.join("\n"))
         .collect();
-    assert_eq!(examples.len(), 3);
+    assert_eq!(examples.len(), 4);
     for example in examples {
         assert!(!valid(&example).steps.is_empty());
     }
@@ -285,12 +289,12 @@ fn conditions_look_at_one_store_or_several() {
 #[test]
 fn clocks_drift_both_ways() {
     let drift = |text: &str| match action(&format!("{{ clock = \"all\", drift = \"{text}\" }}")) {
-        Action::Clock { drift, .. } => drift,
+        Action::Clock { drift, jump: None, .. } => drift,
         other => panic!("{other:?}"),
     };
-    assert_eq!(Some(drift("5%")), Drift::new(50_000));
-    assert_eq!(Some(drift("-300ppm")), Drift::new(-300));
-    assert_eq!(drift("0%"), Drift::ZERO);
+    assert_eq!(drift("5%"), Drift::new(50_000));
+    assert_eq!(drift("-300ppm"), Drift::new(-300));
+    assert_eq!(drift("0%"), Some(Drift::ZERO));
 }
 
 #[test]

@@ -24,7 +24,7 @@ disk      = { task = "5ms", throughput = "1MiB" }
 steps = [
   { wait = "leader" },
   { split = "k5", within = "5s" },
-  { split = "k5..k9", refused = true },
+  { split = "k5..k9", within = "1s" },
   { wait = "regions", is = 2 },
   { wait = "region", of = "k7", on = [1, 2], version = 2, start = "k5", end = "" },
   { drop = "snapshot-chunk", of = "k7", to = 4, skip = 1, as = "chunks" },

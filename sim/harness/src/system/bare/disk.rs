@@ -125,8 +125,26 @@ pub(super) struct Stored {
     pub(super) last: u64,
 }
 
+/// Whether all that stands there can be read: a store that has lost any of it must not promise anything.
+fn check(disk: &Disk) -> Result<(), String> {
+    let Some((place, fault)) =
+        disk.try_range(DB, &[], None).enumerate().find_map(|(place, pair)| Some((place, pair.err()?)))
+    else {
+        return Ok(());
+    };
+    let name = disk.range(DB, &[], None).nth(place).map(|(name, _)| name.as_bytes());
+    let what = match name.map(|name| (name, index_of(name))) {
+        Some((_, Some(index))) => format!("entry {index}"),
+        Some((name, None)) if *name == SNAPSHOT => "the snapshot".to_owned(),
+        Some(_) => "term and vote".to_owned(),
+        None => "the database".to_owned(),
+    };
+    Err(format!("{what}: {fault}"))
+}
+
 /// Reads all that the disk holds.
 pub(super) fn read(disk: &Disk) -> Result<Stored, String> {
+    check(disk)?;
     let snapshot = read_snapshot(disk)?;
     let metadata = snapshot.as_ref().and_then(|snapshot| snapshot.metadata.clone()).unwrap_or_default();
     let SnapshotMetadata { conf_state, index, term } = metadata;

@@ -23,11 +23,12 @@ use bytes::Bytes;
 use raftsim_kernel::{Change, DbId, Disk, Duration, Time, WriteSeq};
 
 use super::{
-    Alarm, FIRST_REGION, LogWrite, MemberChange, NoPlacement, Nothing, OnDisk, Operator, PlainSession,
+    Alarm, FIRST_REGION, Life, LogWrite, MemberChange, NoPlacement, Nothing, OnDisk, Operator, PlainSession,
     RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System, log_size, priority, progress,
     view,
 };
 use crate::history::Request;
+use crate::scenario::ast::RaftConfig;
 use crate::scenario::{ReadIndexMode, ReadPath, Scenario, Transition};
 use replica::Replica;
 
@@ -73,15 +74,16 @@ impl System for BareRaft {
     /// The state machine is in memory.
     const DATA_DB: Option<DbId> = None;
 
-    fn new(scenario: &Scenario, store: u64) -> BareRaft {
+    fn new(scenario: &Scenario, store: u64, life: &Life<'_>) -> BareRaft {
+        let (knobs, _) = life.knobs(scenario);
         let members = ConfState {
             voters: scenario.cluster.initial_voters(),
             learners: scenario.cluster.initial_learners(),
             ..ConfState::default()
         };
         let settings = Settings {
-            raft: raft_config(scenario, store),
-            tick: scenario.raft.tick,
+            raft: raft_config(&knobs, store),
+            tick: knobs.tick,
             members,
             reads: scenario.bare.reads,
             log_limit: scenario.bare.log_limit,
@@ -111,7 +113,7 @@ impl System for BareRaft {
     #[inline]
     fn on_request(&mut self, id: RequestId, request: Request, cx: &mut Cx<'_, '_>) {
         self.with(cx, |replica, cx| {
-            if let Err(answer) = replica.request(id, request, cx.now()) {
+            if let Err(answer) = replica.request(id, request) {
                 cx.reply(id, answer);
             }
         });
@@ -126,6 +128,10 @@ impl System for BareRaft {
     #[inline]
     fn on_synced(&mut self, _: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_>) {
         self.with(cx, |replica, cx| replica.on_synced(up_to, cx));
+    }
+
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Cx<'_, '_>) {
+        self.failed.get_or_insert("a sync of the raft database failed".to_owned());
     }
 
     fn on_task(&mut self, _: u64, _: &mut Cx<'_, '_>) {}
@@ -235,8 +241,7 @@ fn replica_view(replica: &Replica) -> ReplicaView<'_> {
     view(FIRST_REGION, replica.raft(), replica.restored(), RegionRange::whole())
 }
 
-fn raft_config(scenario: &Scenario, store: u64) -> Config {
-    let knobs = &scenario.raft;
+fn raft_config(knobs: &RaftConfig, store: u64) -> Config {
     Config {
         id: store,
         election_ticks: knobs.election_ticks,
@@ -257,7 +262,7 @@ fn raft_config(scenario: &Scenario, store: u64) -> Config {
         // Clients are sent to the leader; no proposal travels.
         forward_proposals: false,
         validate_conf_changes: knobs.validate_conf_changes,
-        priority: priority(scenario, store),
+        priority: priority(knobs, store),
         apply_unpersisted: knobs.apply_unpersisted,
         seed: 0,
         // Nothing is made of it: every boot waits until no lease can stand that an earlier life vouched for.

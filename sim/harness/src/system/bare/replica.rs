@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use ::raft::eraftpb::{Entry, EntryType, HardState, Message, MessageType, Snapshot, SnapshotMetadata};
 use ::raft::{EntryId, RawNode, ReadId, ReadState, Ready, SnapshotStatus, conf_change_of};
-use raftsim_kernel::{Time, WriteSeq};
+use raftsim_kernel::{Duration, Time, WriteSeq};
 
 use super::disk::{self, Batch};
 use super::machine::{self, Machine};
@@ -36,6 +36,9 @@ pub(super) struct Replica {
     machine: Machine,
     /// When the store booted, by its clock: tick 0.
     opened: Time,
+    /// What the clock showed last, and by how much it has gone back in all.
+    seen: Time,
+    lost: Duration,
     /// The tick up to which raft has counted.
     ticked: u64,
     /// The first index of the log on disk, and the last.
@@ -96,7 +99,7 @@ impl Replica {
         let (id, members) = (settings.raft.id, &settings.members);
         let mut stored = disk::read(cx.disk())?;
         if stored.snapshot.is_none() && (members.voters.contains(&id) || members.learners.contains(&id)) {
-            begin_group(settings, cx);
+            begin_group(settings, cx)?;
             stored = disk::read(cx.disk())?;
         }
         let snapshot = stored.snapshot.unwrap_or_default();
@@ -107,6 +110,8 @@ impl Replica {
             machine: Machine::decode(snapshot.data).map_err(|error| format!("the snapshot: {error}"))?,
             settings: settings.clone(),
             opened: cx.now(),
+            seen: cx.now(),
+            lost: Duration::ZERO,
             ticked: 0,
             first: applied + 1,
             last: stored.last,
@@ -141,7 +146,13 @@ impl Replica {
     /// Gives raft the ticks that went by. It must have them before anything else of an event: a lease is judged by them.
     #[inline]
     pub(super) fn catch_up(&mut self, now: Time) {
-        let tick = now.since(self.opened).as_nanos() / self.settings.tick.as_nanos().max(1);
+        if now < self.seen {
+            // The clock went back, so time stood still.
+            self.lost = self.lost + self.seen.since(now);
+        }
+        self.seen = now;
+        let since_open = self.time().since(self.opened);
+        let tick = since_open.as_nanos() / self.settings.tick.as_nanos().max(1);
         if tick <= self.ticked {
             return;
         }
@@ -150,11 +161,17 @@ impl Replica {
         self.give_up_snapshots();
     }
 
+    /// The time of the last event, on a clock that never went back.
+    #[inline]
+    fn time(&self) -> Time {
+        self.seen + self.lost
+    }
+
     /// When the next tick is that makes raft act.
     #[inline]
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let due = self.ticked.saturating_add(1).saturating_add(self.raw.idle_ticks());
-        tick_time(self.opened, self.settings.tick, due)
+        tick_time(self.opened, self.settings.tick, due).map(|due| Time(due.0.saturating_sub(self.lost.0)))
     }
 
     /// The network tells nobody what it lost, so a snapshot without an answer is taken for lost in the end. An answer that
@@ -192,12 +209,12 @@ impl Replica {
     /// # Errors
     /// The answer, where that is known at once.
     #[inline]
-    pub(super) fn request(&mut self, id: RequestId, request: Request, now: Time) -> Result<(), Answer> {
+    pub(super) fn request(&mut self, id: RequestId, request: Request) -> Result<(), Answer> {
         let only_reads = matches!(request, Request::Get { .. } | Request::Scan { .. });
         if only_reads && self.settings.reads == ReadPath::Index {
             let read = self.raw.read_index().map_err(refusal)?;
-            self.forget_old_reads(now);
-            self.asked.push_back(Read { id: read, asked: now, request: id, what: request });
+            self.forget_old_reads();
+            self.asked.push_back(Read { id: read, asked: self.time(), request: id, what: request });
         } else {
             let entry = self.raw.propose(machine::encode(&request)).map_err(refusal)?;
             self.proposals.push_back((entry, id));
@@ -250,7 +267,7 @@ impl Replica {
         let mut written = false;
         while self.raw.has_ready() {
             let mut ready = self.raw.ready();
-            written |= self.persist(&mut ready, cx);
+            written |= self.persist(&mut ready, cx)?;
             self.send_all(ready.messages, cx);
             if let Some(snapshot) = ready.snapshot {
                 self.restore(snapshot, cx)?;
@@ -269,7 +286,7 @@ impl Replica {
         if !self.confirmed.is_empty() {
             self.serve(cx);
         }
-        self.compact(cx);
+        self.compact(cx)?;
         if written {
             cx.sync(DB);
         }
@@ -279,13 +296,13 @@ impl Replica {
     /// Writes what must be durable before the ready's promises leave, and lets them wait for it: or for an earlier write,
     /// or for nothing. True when something was written.
     #[inline]
-    fn persist(&mut self, ready: &mut Ready, cx: &mut Cx<'_, '_>) -> bool {
+    fn persist(&mut self, ready: &mut Ready, cx: &mut Cx<'_, '_>) -> Result<bool, String> {
         let messages = std::mem::take(&mut ready.persisted_messages);
         if ready.must_sync {
             let batch = self.batch(ready);
-            let seq = cx.disk_mut().write(DB, batch.into_ops());
+            let seq = write(batch, cx)?;
             self.unsynced.push_back(Unsynced { seq, number: ready.number, messages });
-            return true;
+            return Ok(true);
         }
         match self.unsynced.back_mut() {
             Some(last) => {
@@ -297,7 +314,7 @@ impl Replica {
                 self.send_all(messages, cx);
             }
         }
-        false
+        Ok(false)
     }
 
     fn batch(&mut self, ready: &Ready) -> Batch {
@@ -423,19 +440,22 @@ impl Replica {
 
     /// Writes the snapshot that is due, with the log that follows it, if all that it covers is durable.
     #[inline]
-    fn compact(&mut self, cx: &mut Cx<'_, '_>) {
+    fn compact(&mut self, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let durable = self.raw.persisted();
-        let Some(image) = self.compacting.take_if(|image| image.metadata.index <= durable) else { return };
+        let Some(image) = self.compacting.take_if(|image| image.metadata.index <= durable) else {
+            return Ok(());
+        };
         let (first, index) = (self.first, image.metadata.index);
         if index < first {
-            return;
+            return Ok(());
         }
         self.first = index + 1;
         let mut batch = Batch::default();
         batch.put_snapshot(&image.to_snapshot());
         (first..=index).for_each(|index| batch.delete_entry(index));
-        cx.disk_mut().write(DB, batch.into_ops());
+        write(batch, cx)?;
         self.raw.compact(index);
+        Ok(())
     }
 
     // Reads.
@@ -464,21 +484,28 @@ impl Replica {
     }
 
     /// The answer of a read may get lost, and its client has a patience.
-    fn forget_old_reads(&mut self, now: Time) {
+    fn forget_old_reads(&mut self) {
+        let now = self.time();
         let patience = self.settings.read_patience;
         while self.asked.pop_front_if(|read| now.since(read.asked) > patience).is_some() {}
     }
 }
 
 /// Writes the first snapshot of a group: nothing, and its members.
-fn begin_group(settings: &Settings, cx: &mut Cx<'_, '_>) {
+fn begin_group(settings: &Settings, cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let EntryId { term, index } = START;
     let metadata = SnapshotMetadata { conf_state: Some(settings.members.clone()), index, term };
     let mut batch = Batch::default();
     batch.put_snapshot(&Image { metadata, machine: Machine::default() }.to_snapshot());
     batch.put_hard_state(&HardState { term, vote: 0, commit: index });
-    cx.disk_mut().write(DB, batch.into_ops());
+    write(batch, cx)?;
     cx.sync(DB);
+    Ok(())
+}
+
+/// Writes a batch. A replica that cannot write cannot promise anything: its store stops.
+fn write(batch: Batch, cx: &mut Cx<'_, '_>) -> Result<WriteSeq, String> {
+    cx.disk_mut().try_write(DB, batch.into_ops()).map_err(|fault| format!("a write failed: {fault}"))
 }
 
 fn index_of(snapshot: &Snapshot) -> u64 {

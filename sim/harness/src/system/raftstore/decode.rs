@@ -3,6 +3,7 @@
 //! Entries and hard states are read by hand: the checks need two numbers of a message that prost would
 //! rebuild whole, and they need them of every write of a run.
 
+use bytes::Bytes;
 use prost::Message as _;
 use raft_proto::raft_serverpb::{
     PeerState, RaftApplyState, RaftLocalState, RegionLocalState, SnapshotRecord,
@@ -37,7 +38,7 @@ pub(super) fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)> {
     }
     Some(match keys::decode(&change.key)? {
         Key::RaftLog { region, .. } => (region, pick(RecordKind::Log, RecordKind::LogGone)),
-        Key::RaftState { region } => (region, pick(RecordKind::RaftState, RecordKind::RaftStateGone)),
+        Key::RaftState { region } => (region, raft_state(change)),
         Key::ApplyState { region } => (region, apply_state(change)?),
         Key::RegionState { region } => (region, region_state(change)?),
         Key::Birth { region } => (region, pick(RecordKind::Birth, RecordKind::BirthGone)),
@@ -46,6 +47,14 @@ pub(super) fn record(db: DbId, change: &Change) -> Option<(u64, RecordKind)> {
         }
         Key::PrepareBootstrap | Key::StoreIdent => return None,
     })
+}
+
+/// A raft state, or what is left of one when its replica goes: term and vote, without a log.
+fn raft_state(change: &Change) -> RecordKind {
+    let has_log =
+        |value: &Bytes| RaftLocalState::decode(value.clone()).is_ok_and(|state| state.last_index > 0);
+    let emptied = |new| change.old.as_ref().is_some_and(has_log) && !has_log(new);
+    if change.new.as_ref().is_none_or(emptied) { RecordKind::RaftStateGone } else { RecordKind::RaftState }
 }
 
 /// An apply state, or one that moves the start of the log. The first one of a replica moves nothing.

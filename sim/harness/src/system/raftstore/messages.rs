@@ -78,6 +78,14 @@ impl Payload for StoreMessage {
             _ => self.raft().map_or_else(String::new, |message| describe_raft(&message)),
         }
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
+    }
 }
 
 #[inline]

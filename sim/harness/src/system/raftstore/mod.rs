@@ -23,14 +23,14 @@ use raft_proto::raft_serverpb::StoreMessage;
 use raft_proto::schedulerpb;
 use raftsim_kernel::{Change, DbId, Disk, Time, WriteSeq};
 use raftstore::keys::{self, Cf};
-use raftstore::{Config, Db, Store, StoreError, TaskId};
+use raftstore::{Config, Db, EngineError, Store, StoreError, TaskId};
 
 use super::{
-    Alarm, LogWrite, OnDisk, Operator, RecordKind, RegionRange, ReplicaView, RequestId, StoreContext, System,
-    log_size, progress, view,
+    Alarm, Life, LogWrite, OnDisk, Operator, RecordKind, RegionRange, ReplicaView, RequestId, StoreContext,
+    System, log_size, progress, view,
 };
 use crate::scenario::Scenario;
-use outside::{DiskView, Env, Tasks};
+use outside::{Env, Tasks, Truth};
 pub use placement::Driver;
 pub use session::RegionSession;
 
@@ -81,9 +81,9 @@ impl System for Raftstore {
     const LOG_DB: DbId = RAFT_DB;
     const DATA_DB: Option<DbId> = Some(KV_DB);
 
-    fn new(scenario: &Scenario, store: u64) -> Raftstore {
+    fn new(scenario: &Scenario, store: u64, life: &Life<'_>) -> Raftstore {
         Raftstore {
-            config: setup::config(scenario, store),
+            config: setup::config(scenario, store, life),
             first_region: setup::first_region(scenario),
             store: None,
             refused: None,
@@ -119,15 +119,19 @@ impl System for Raftstore {
         if !self.alarm.rings(cx.now()) {
             return;
         }
-        self.with(cx, |store, env, now| {
-            if store.next_deadline().is_some_and(|deadline| deadline <= now) {
-                store.on_timer(env, now);
-            }
-        });
+        // Also before its deadline: where the clock went back, the store has to see that to set it anew.
+        self.with(cx, |store, env, now| store.on_timer(env, now));
     }
 
     fn on_synced(&mut self, db: DbId, up_to: WriteSeq, cx: &mut Cx<'_, '_>) {
         self.with(cx, |store, env, now| store.on_synced(env, now, db_of(db), up_to));
+    }
+
+    fn on_sync_failed(&mut self, db: DbId, cx: &mut Cx<'_, '_>) {
+        let error = EngineError::Io(
+            format!("a sync of the {} database failed", Self::DATABASES[usize::from(db.0)]).into(),
+        );
+        self.with(cx, |store, _, _| store.on_sync_failed(error));
     }
 
     fn on_task(&mut self, token: u64, cx: &mut Cx<'_, '_>) {
@@ -232,7 +236,7 @@ impl System for Raftstore {
     }
 
     fn audit(&self, disk: &Disk, region: u64) -> Result<(), String> {
-        self.serving().map_or(Ok(()), |store| store.audit(&DiskView(disk), region))
+        self.serving().map_or(Ok(()), |store| store.audit(&Truth(disk), region))
     }
 }
 

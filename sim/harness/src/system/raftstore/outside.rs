@@ -5,21 +5,21 @@ use im::OrdMap;
 use raft_proto::raft_cmdpb::RaftCmdResponse;
 use raft_proto::raft_serverpb::StoreMessage;
 use raft_proto::schedulerpb;
-use raftsim_kernel::{Disk, WriteSeq};
+use raftsim_kernel::{Disk, DiskFault, WriteSeq};
 use raftstore::{
     Background, Db, Engine, EngineError, PlacementClient, Read, Replies, Task, TaskId, TaskOutput, Transport,
-    WriteBatch,
+    WriteBatch, keys,
 };
 
-use super::{Cx, RequestId, db_id};
+use super::{Cx, Raftstore, RequestId, System, db_id};
 
 /// What came of tasks whose time has not passed, by their ids.
 pub(super) type Tasks = OrdMap<u64, Result<TaskOutput, EngineError>>;
 
-/// A store's databases, to read.
-pub(super) struct DiskView<'a>(pub(super) &'a Disk);
+/// A store's databases as an observer sees them: nothing fails.
+pub(super) struct Truth<'a>(pub(super) &'a Disk);
 
-impl Read for DiskView<'_> {
+impl Read for Truth<'_> {
     fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         Ok(self.0.get(db_id(db), key).cloned())
     }
@@ -31,12 +31,72 @@ impl Read for DiskView<'_> {
         end: &[u8],
         visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
     ) -> Result<(), EngineError> {
-        for (key, value) in self.0.range(db_id(db), start, Some(end)) {
+        let _ = self.0.range(db_id(db), start, Some(end)).all(|(key, value)| visit(key, value));
+        Ok(())
+    }
+
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError> {
+        let _ = self.0.range(db_id(db), start, Some(end)).all(|(key, _)| visit(key));
+        Ok(())
+    }
+}
+
+/// A store's databases as the store sees them: what the disk cannot read is an error that says where.
+struct DiskView<'a>(&'a Disk);
+
+impl Read for DiskView<'_> {
+    fn get(&self, db: Db, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        let value = self.0.try_get(db_id(db), key).map_err(|fault| engine_error(db, key, fault))?;
+        Ok(value.cloned())
+    }
+
+    fn scan(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &Bytes) -> bool,
+    ) -> Result<(), EngineError> {
+        for (place, pair) in self.0.try_range(db_id(db), start, Some(end)).enumerate() {
+            let (key, value) = pair.map_err(|fault| {
+                let unread = self.0.range(db_id(db), start, Some(end)).nth(place);
+                engine_error(db, unread.map_or(start, |(key, _)| key), fault)
+            })?;
             if !visit(key, value) {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError> {
+        Truth(self.0).scan_keys(db, start, end, visit)
+    }
+}
+
+/// A fault as the store has it: which database, and for a value that is damaged, which.
+fn engine_error(db: Db, key: &[u8], fault: DiskFault) -> EngineError {
+    let name = Raftstore::DATABASES[usize::from(db_id(db).0)];
+    match fault {
+        DiskFault::Io => EngineError::Io(format!("the {name} database").into()),
+        DiskFault::Full => EngineError::Full,
+        DiskFault::Corrupt => EngineError::Corrupt(match (keys::decode(key), keys::decode_data(key)) {
+            (Some(key), _) => format!("{key:?} in the {name} database").into(),
+            (None, Some((_, key))) => format!("key {} in the {name} database", key.escape_ascii()).into(),
+            _ => format!("{} in the {name} database", key.escape_ascii()).into(),
+        }),
     }
 }
 
@@ -66,11 +126,22 @@ impl Read for Env<'_, '_, '_> {
     ) -> Result<(), EngineError> {
         DiskView(self.cx.disk()).scan(db, start, end, visit)
     }
+
+    fn scan_keys(
+        &self,
+        db: Db,
+        start: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), EngineError> {
+        DiskView(self.cx.disk()).scan_keys(db, start, end, visit)
+    }
 }
 
 impl Engine for Env<'_, '_, '_> {
     fn write(&mut self, db: Db, batch: WriteBatch) -> Result<WriteSeq, EngineError> {
-        Ok(self.cx.disk_mut().write(db_id(db), batch.into_ops()))
+        let written = self.cx.disk_mut().try_write(db_id(db), batch.into_ops());
+        written.map_err(|fault| engine_error(db, &[], fault))
     }
 
     fn sync(&mut self, db: Db) -> Result<(), EngineError> {

@@ -5,7 +5,7 @@ use raftsim_kernel::Duration;
 use raftstore::{Config, Placement, Reads};
 
 use crate::scenario::{ReadIndexMode, ReadPath, Scenario};
-use crate::system::{FIRST_REGION, priority};
+use crate::system::{FIRST_REGION, Life, priority};
 
 /// The first region's replica on store `n` has the id `PEER_BASE + n`: never a store's id, so that code
 /// which takes one for the other shows.
@@ -29,8 +29,8 @@ pub(super) fn first_region(scenario: &Scenario) -> Region {
 }
 
 /// The settings of a store; `seed` is each life's own.
-pub(super) fn config(scenario: &Scenario, store: u64) -> Config {
-    let (raft, knobs) = (&scenario.raft, &scenario.raftstore);
+pub(super) fn config(scenario: &Scenario, store: u64, life: &Life<'_>) -> Config {
+    let (raft, knobs) = life.knobs(scenario);
     // A span that is no whole number of ticks is rounded up.
     let ticks = |span: Duration| span.0.div_ceil(raft.tick.0.max(1)).max(1);
     let placement = scenario.placement.as_ref().map(|placement| Placement {
@@ -38,6 +38,7 @@ pub(super) fn config(scenario: &Scenario, store: u64) -> Config {
         region_heartbeat_ticks: ticks(placement.region_heartbeat),
     });
     Config {
+        replica_floor: life.floor,
         tick_interval_ns: raft.tick.0,
         election_ticks: raft.election_ticks,
         heartbeat_ticks: raft.heartbeat_ticks,
@@ -49,7 +50,7 @@ pub(super) fn config(scenario: &Scenario, store: u64) -> Config {
         pre_vote: raft.pre_vote,
         check_quorum: raft.check_quorum,
         step_down_on_removal: raft.step_down_on_removal,
-        election_priority: priority(scenario, store),
+        election_priority: priority(&raft, store),
         kv_sync_interval_ticks: ticks(knobs.kv_sync_interval),
         reads: match (knobs.reads, raft.read_index) {
             (ReadPath::Log, _) => Reads::Log,
@@ -79,15 +80,20 @@ pub(super) fn config(scenario: &Scenario, store: u64) -> Config {
 mod tests {
     use super::*;
     use crate::scenario;
+    use crate::scenario::ast::Overrides;
 
     fn parse(tables: &str) -> Scenario {
         scenario::parse(&format!("about = \"Settings.\"\nsteps = [{{ wait = \"1s\" }}]\n{tables}"))
             .expect("a scenario")
     }
 
+    fn first_life(scenario: &Scenario, store: u64) -> Config {
+        config(scenario, store, &Life { floor: 0, overrides: &Overrides::default() })
+    }
+
     #[test]
     fn the_defaults_are_the_stores_own() {
-        assert_eq!(config(&parse(""), 2), Config::new(2));
+        assert_eq!(first_life(&parse(""), 2), Config::new(2));
     }
 
     #[test]
@@ -95,7 +101,7 @@ mod tests {
         let scenario = parse(
             "raft = { tick = \"30ms\" }\nraftstore = { log-gc-interval = \"100ms\", leader-missing = \"1ms\" }",
         );
-        let config = config(&scenario, 1);
+        let config = first_life(&scenario, 1);
         assert_eq!((config.log_gc_interval_ticks, config.leader_missing_ticks), (4, 1));
     }
 

@@ -1,7 +1,7 @@
 //! What `expect` asserts.
 
 use super::*;
-use crate::scenario::grammar::{CHECKS, form};
+use crate::scenario::grammar::{CHECKS, FAULTS, form};
 
 const EXPECT_GAUGE: &[Field] = &[OF, ON_GAUGE, IS, AT_LEAST, BELOW];
 
@@ -69,6 +69,19 @@ pub(super) static FORMS: &[Form] = &[
         &[OF, ON_REPLICA],
     )
     .only(System::Raftstore),
+    form(
+        "expect",
+        Shape::Literal("stopped"),
+        "Stores refuse to serve, since their disks failed them.",
+        &[ON_REPLICA],
+    ),
+    form(
+        "expect",
+        Shape::Literal("faults"),
+        "How many faults of a kind have happened so far.",
+        &[req("of", Shape::Word(&FAULTS), "The kind of fault."), IS, AT_LEAST, BELOW],
+    )
+    .choose(ONE_COMPARISON),
     form(
         "expect",
         Shape::Literal("violation"),

@@ -1,6 +1,7 @@
 //! Every form of every verb, and the options that several share.
 
 mod expectations;
+mod faults;
 mod steps;
 mod waits;
 
@@ -9,7 +10,7 @@ use crate::scenario::names::System;
 
 /// Every form: those of a verb stand together.
 pub(in crate::scenario) fn forms() -> impl Iterator<Item = &'static Form> {
-    waits::FORMS.iter().chain(steps::FORMS).chain(expectations::FORMS)
+    waits::FORMS.iter().chain(steps::FORMS).chain(faults::FORMS).chain(expectations::FORMS)
 }
 
 const CLIENT: Shape = Shape::Count(1, MAX_CLIENTS);
@@ -30,6 +31,7 @@ const ON_GAUGE: Field = opt(
 );
 const ON_ROLE: Field = req("on", Shape::Targets, "Whose role; every one's of several.");
 const IS_ROLE: Field = req("is", Shape::Word(&ROLES), "The role.");
+const BIND: Field = opt("as", Shape::Name, "Name that later steps can use for the store.");
 const OF_CLIENT: Field = opt("client", CLIENT, "Only the operations of this client.");
 const IS_VALUE: Field = opt("is", Shape::Text, "The value that it must find.");
 const ABSENT: Field = opt("absent", Shape::True, "The key must not exist.");
@@ -45,12 +47,14 @@ const ONE_COMPARISON: &[Choice] = &[Choice { keys: &["is", "reaches", "below"], 
 const REGION_PARTS: &[Choice] =
     &[Choice { keys: &["conf-ver", "version", "start", "end"], number: Number::AtLeastOne }];
 const IS: Field = opt("is", ANY, "The value.");
-const AT_LEAST: Field = opt("reaches", ANY, "The value to have reached or passed.");
-const BELOW: Field = opt("below", ANY, "The value to stay below.");
+// No number is below zero, and every number reaches it.
+const AT_LEAST: Field = opt("reaches", SOME, "The value to have reached or passed.");
+const BELOW: Field = opt("below", SOME, "The value to stay below.");
 const ON_REGION: Field =
     opt("on", Shape::Targets, "Whose view of the region, every one's of several; default: the leader's.");
-const CONF_VER: Field = opt("conf-ver", ANY, "How often the members have changed, as the epoch counts.");
-const VERSION: Field = opt("version", ANY, "How often the range has changed, as the epoch counts.");
+// Epochs count from one.
+const CONF_VER: Field = opt("conf-ver", SOME, "How often the members have changed, as the epoch counts.");
+const VERSION: Field = opt("version", SOME, "How often the range has changed, as the epoch counts.");
 const START: Field = opt("start", Shape::Border, "The first key; \"\" where there is no lower bound.");
 const END: Field =
     opt("end", Shape::Border, "The key that it ends before; \"\" where there is no upper bound.");

@@ -1,4 +1,4 @@
-//! What steps do besides waiting and looking.
+//! What clients and operators do.
 
 use super::*;
 use crate::scenario::grammar::{MAX_KEYS, MAX_VALUE, TRANSITIONS, form};
@@ -8,19 +8,13 @@ const VIA: Field = opt("via", Shape::Store, "Send to this store only and follow 
 const VIA_OPERATOR: Field =
     opt("via", Shape::Store, "The store that the operator asks; default: the leader of the moment.");
 const REFUSED: Field = opt("refused", Shape::True, "It is asked for once and must be refused.");
-const BIND: Field = opt("as", Shape::Name, "Name that later steps can use for the store.");
-const LABEL: Field =
-    opt("as", Shape::Name, "Name of the filter, for `release`, `clear` and `wait = \"dropped\"`.");
-const FROM: Field = opt("from", Shape::Endpoints, "Senders; default: all.");
-const TO: Field = opt("to", Shape::Endpoints, "Receivers; default: all.");
-const SKIP: Field = opt("skip", ANY, "Let this many matching messages pass first.");
 // Only the scenario's own operations wait for an answer, so only theirs can be asserted.
 const ISSUER: Choice = Choice { keys: &["client", "within"], number: Number::AtMostOne };
-const INSIST: Choice = Choice { keys: &["within", "refused"], number: Number::AtMostOne };
-const COUNT: Field = opt("count", SOME, "Act on this many messages only.");
-const MESSAGES_OF: Field =
-    Field { doc: "A key of the region whose messages are meant; default: of any.", ..OF };
-
+// What must be refused is asked for once, and that it is refused is no matter of chance.
+const INSIST: &[Choice] = &[
+    Choice { keys: &["within", "refused"], number: Number::AtMostOne },
+    Choice { keys: &["refused", "if-any"], number: Number::AtMostOne },
+];
 pub(super) static FORMS: &[Form] = &[
     form(
         "put",
@@ -72,87 +66,6 @@ pub(super) static FORMS: &[Form] = &[
             opt("ops", SOME, "Stop after this many operations in all."),
         ],
     ),
-    form(
-        "crash",
-        Shape::Literal("placement"),
-        "The placement driver stops and loses what it holds in memory.",
-        &[],
-    ),
-    form(
-        "crash",
-        Shape::Targets,
-        "Stores stop and lose what they hold in memory.",
-        &[opt("losing", Shape::Losses, "What their databases lose; default \"random\"."), BIND],
-    ),
-    form(
-        "pause",
-        Shape::Targets,
-        "Processes stand still while time goes on; what comes to them waits, in order.",
-        &[BIND],
-    ),
-    form("resume", Shape::Targets, "Paused processes go on, with all that has come to them.", &[]),
-    form(
-        "restart",
-        Shape::Literal("placement"),
-        "The placement driver starts again from its disk; a running one shuts down first.",
-        &[],
-    ),
-    form(
-        "restart",
-        Shape::Targets,
-        "Stores start again from their disks; running ones shut down first and lose nothing.",
-        &[],
-    ),
-    form(
-        "partition",
-        Shape::Groups,
-        "Messages pass within a group only; stores in no group form one more. Replaces all earlier cuts, clients' too.",
-        &[BIND],
-    ),
-    form("isolate", Shape::Literal("placement"), "The placement driver is cut off from all stores.", &[]),
-    form(
-        "isolate",
-        Shape::Targets,
-        "Each of the stores is cut off from all others, and from the placement driver.",
-        &[opt("clients", Shape::Flag, "Whether from the clients too; default false."), BIND],
-    ),
-    form("cut", Shape::Link, "Nothing passes in one direction.", &[]),
-    form("heal", Shape::Heal, "Takes back partitions, isolation and cuts.", &[]),
-    form("network", Shape::Network, "Changes how links behave.", &[FROM, TO]),
-    form(
-        "drop",
-        Shape::Messages,
-        "Matching messages are lost.",
-        &[MESSAGES_OF, FROM, TO, SKIP, COUNT, LABEL],
-    ),
-    form(
-        "delay",
-        Shape::Messages,
-        "Matching messages take longer.",
-        &[req("by", Shape::Positive, "How much longer."), MESSAGES_OF, FROM, TO, SKIP, COUNT, LABEL],
-    ),
-    form(
-        "hold",
-        Shape::Messages,
-        "Matching messages wait until the filter is released or cleared.",
-        &[MESSAGES_OF, FROM, TO, SKIP, COUNT, LABEL],
-    ),
-    form(
-        "duplicate",
-        Shape::Messages,
-        "Matching messages arrive again.",
-        &[
-            opt("times", Shape::Count(1, 100), "How many times more; default 1."),
-            MESSAGES_OF,
-            FROM,
-            TO,
-            SKIP,
-            COUNT,
-            LABEL,
-        ],
-    ),
-    form("release", Shape::Filters, "Lets held messages go and removes the hold.", &[]),
-    form("clear", Shape::Filters, "Removes filters; messages they hold go.", &[]),
     form("campaign", Shape::Store, "An operator makes the store start an election now.", &[OF, BIND]),
     form(
         "transfer",
@@ -166,7 +79,7 @@ pub(super) static FORMS: &[Form] = &[
         "An operator asks the group to leave its joint configuration.",
         &[OF, VIA_OPERATOR, WITHIN, REFUSED],
     )
-    .choose(&[INSIST]),
+    .choose(INSIST),
     form(
         "change",
         Shape::Members,
@@ -183,14 +96,14 @@ pub(super) static FORMS: &[Form] = &[
             REFUSED,
         ],
     )
-    .choose(&[INSIST]),
+    .choose(INSIST),
     form(
         "split",
         Shape::Keys,
         "An operator splits regions, until one starts at each of the keys.",
         &[WITHIN, REFUSED],
     )
-    .choose(&[INSIST])
+    .choose(INSIST)
     .only(System::Raftstore),
     form(
         "forget-leader",
@@ -206,12 +119,6 @@ pub(super) static FORMS: &[Form] = &[
         Shape::Targets,
         "Bare Raft nodes take a snapshot of their state machines now and drop the log before it; raftstore's leaders propose to drop what is applied.",
         &[OF],
-    ),
-    form(
-        "clock",
-        Shape::Targets,
-        "From now on the stores' clocks run so much faster or slower than time.",
-        &[req("drift", Shape::Drift, "How much faster; slower where negative. \"0%\" heals.")],
     ),
     form(
         "name",

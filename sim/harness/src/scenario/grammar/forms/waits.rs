@@ -4,7 +4,7 @@ use super::*;
 use crate::scenario::grammar::{RECORDS, form};
 
 const WAIT: &[Field] = &[WITHIN];
-const REACHES: Field = req("reaches", ANY, "The value to reach or pass.");
+const REACHES: Field = req("reaches", SOME, "The value to reach or pass.");
 const WAIT_GAUGE: &[Field] = &[REACHES, OF, ON_GAUGE, WITHIN];
 const WROTE_OF: Field = Field { doc: "A key of the region whose records count; default: any region.", ..OF };
 
@@ -93,6 +93,12 @@ pub(super) static FORMS: &[Form] = &[
         &[OF, ON_REPLICA, WITHIN],
     )
     .only(System::Raftstore),
+    form(
+        "wait",
+        Shape::Literal("stopped"),
+        "Until stores refuse to serve, since their disks failed them.",
+        &[ON_REPLICA, WITHIN],
+    ),
     form(
         "wait",
         Shape::Literal("wrote"),

@@ -120,6 +120,7 @@ impl Process for Writer {
     fn on_message(&mut self, _: NodeId, _: Nothing, _: &mut Context<'_, Nothing>) {}
     fn on_timer(&mut self, _: u64, _: &mut Context<'_, Nothing>) {}
     fn on_synced(&mut self, _: DbId, _: WriteSeq, _: &mut Context<'_, Nothing>) {}
+    fn on_sync_failed(&mut self, _: DbId, _: &mut Context<'_, Nothing>) {}
     fn on_task(&mut self, _: u64, _: &mut Context<'_, Nothing>) {}
     fn on_input(&mut self, (): (), _: &mut Context<'_, Nothing>) {}
 }

@@ -67,12 +67,17 @@ fn careful(view: &View<'_>, changes: Vec<ChangePeer>) -> Step {
 /// What brings a region closer to its number of replicas on live stores.
 fn repair(view: &View<'_>, shares: &Shares, known: &Known) -> Option<(u64, Operator)> {
     let start = |steps: Vec<Step>| Some((known.id(), Operator::own(steps)));
-    let lives = |store: u64| !view.is_dead(store);
     // One that has no vote and no future is gone first.
-    if let Some(learner) = known.learners().find(|peer| !lives(peer.store_id)) {
+    if let Some(learner) = known.learners().find(|peer| !view.lives(peer)) {
         return start(vec![careful(view, vec![remove(learner)])]);
     }
-    let voters = known.voters().filter(|peer| lives(peer.store_id)).count();
+    // One whose disk is lost is of no use and never will be, so that nothing goes with it that is needed; and its store may
+    // be the only one that can take another in its place.
+    if let Some(lost) = known.voters().find(|peer| view.is_lost(peer)) {
+        let rest = known.voters().filter(|peer| view.lives(peer) && known.keeps_up(peer.id)).count();
+        return start(vec![Step::Change(Change::careful(vec![remove(lost)], rest.min(view.replicas())))]);
+    }
+    let voters = known.voters().filter(|peer| view.lives(peer)).count();
     if voters < view.replicas() {
         if let Some(peer) = known.learners().find(|peer| known.keeps_up(peer.id)) {
             return start(vec![careful(view, vec![vote(peer.id, peer.store_id)])]);
@@ -85,7 +90,7 @@ fn repair(view: &View<'_>, shares: &Shares, known: &Known) -> Option<(u64, Opera
         let first = careful(view, vec![learn(0, store)]);
         return start(vec![first, careful(view, vec![vote(0, store)])]);
     }
-    let dead = known.region.peers.iter().find(|peer| !lives(peer.store_id));
+    let dead = known.region.peers.iter().find(|peer| !view.lives(peer));
     let surplus = known.voters().max_by_key(|peer| {
         let leads = peer.id == known.leader.id;
         (!known.keeps_up(peer.id), !leads, shares.replicas(peer.store_id), Reverse(peer.store_id))
@@ -108,7 +113,7 @@ fn spread_replicas(view: &View<'_>, shares: &Shares) -> Option<(u64, Operator)> 
             let gone = known.peer_on(from)?;
             let swap = vec![vote(0, to), remove(gone)];
             let steps = [careful(view, vec![learn(0, to)]), careful(view, swap)];
-            return Some((known.id(), Operator::own(steps)));
+            return Some((known.id(), Operator::own(steps).improving()));
         }
     }
     None
@@ -118,17 +123,17 @@ fn spread_replicas(view: &View<'_>, shares: &Shares) -> Option<(u64, Operator)> 
 fn spread_leaders(view: &View<'_>, shares: &Shares) -> Option<(u64, Operator)> {
     let gain = |known: &Known| {
         let from = shares.leaders(known.leader.store_id);
-        let heirs = known.voters().filter(|peer| known.keeps_up(peer.id) && !view.is_dead(peer.store_id));
+        let heirs = known.voters().filter(|peer| known.keeps_up(peer.id) && view.lives(peer));
         let to = heirs.map(|peer| peer.store_id).min_by_key(|store| (shares.leaders(*store), *store))?;
         (shares.leaders(to) + 2 <= from).then(|| (from - shares.leaders(to), to))
     };
     let moves = view.idle().filter_map(|known| gain(known).map(|(gain, to)| (gain, known.id(), to)));
     let (_, region, to) = moves.max_by_key(|(gain, region, _)| (*gain, Reverse(*region)))?;
-    Some((region, Operator::own([Step::Transfer { to }])))
+    Some((region, Operator::own([Step::Transfer { to }]).improving()))
 }
 
 /// Whether all of a region's replicas vote, live and keep up.
 fn is_healthy(view: &View<'_>, known: &Known) -> bool {
     known.learners().next().is_none()
-        && known.region.peers.iter().all(|peer| known.keeps_up(peer.id) && !view.is_dead(peer.store_id))
+        && known.region.peers.iter().all(|peer| known.keeps_up(peer.id) && view.lives(peer))
 }

@@ -44,6 +44,8 @@ pub(super) struct Cluster {
     patience: Duration,
     /// The last heartbeat of each store.
     stores: BTreeMap<u64, Time>,
+    /// Of stores that lost their disks: replicas up to this id are lost with them.
+    floors: BTreeMap<u64, u64>,
     regions: OrdMap<u64, Arc<Known>>,
     /// The same regions, by their first keys. Their ranges do not overlap.
     starts: OrdMap<Bytes, u64>,
@@ -120,12 +122,28 @@ fn before_end(key: &[u8], end: &[u8]) -> bool {
 impl Cluster {
     /// Nothing is known yet. A store that is silent for longer than `patience` is dead.
     pub(super) fn new(started: Time, patience: Duration) -> Cluster {
-        Cluster { started, patience, stores: BTreeMap::new(), regions: OrdMap::new(), starts: OrdMap::new() }
+        Cluster {
+            started,
+            patience,
+            stores: BTreeMap::new(),
+            floors: BTreeMap::new(),
+            regions: OrdMap::new(),
+            starts: OrdMap::new(),
+        }
     }
 
-    /// A store says that it lives.
-    pub(super) fn store_heartbeat(&mut self, now: Time, store: u64) {
+    /// A store says that it lives, and which of its replicas do not. It may lose its disk more than once.
+    pub(super) fn store_heartbeat(&mut self, now: Time, store: u64, replica_floor: u64) {
         self.stores.insert(store, now);
+        if replica_floor > 0 {
+            let floor = self.floors.entry(store).or_default();
+            *floor = replica_floor.max(*floor);
+        }
+    }
+
+    /// Whether a replica was on a disk that its store has lost.
+    pub(super) fn is_lost(&self, peer: &Peer) -> bool {
+        self.floors.get(&peer.store_id).is_some_and(|floor| peer.id <= *floor)
     }
 
     /// A store says that it leads a region. What is known of that region then, or `None` if this is no news: it is old, of a

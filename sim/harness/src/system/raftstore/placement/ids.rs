@@ -49,6 +49,11 @@ impl Ids {
         Some(first..self.next)
     }
 
+    /// The greatest number that may have been given out.
+    pub(super) fn last(&self) -> u64 {
+        self.next - 1
+    }
+
     /// What is to be written down now, if a new block is needed: one at a time.
     pub(super) fn due(&mut self) -> Option<Bytes> {
         if self.writing.is_some() || self.end - self.next >= RESERVE.max(self.wanted) {

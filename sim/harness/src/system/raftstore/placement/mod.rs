@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use raft_proto::metapb::Peer;
 use raft_proto::schedulerpb::{
     AskSplitRequest, AskSplitResponse, ChangePeerV2, GetRegionResponse, RegionHeartbeatRequest,
     RegionHeartbeatResponse, Request, Response, SplitRegion, StoreHeartbeatResponse, TransferLeader, request,
@@ -114,8 +115,9 @@ impl Placement for Driver {
     fn on_request(&mut self, now: Time, store: u64, request: Request, fx: &mut Fx) {
         use request::Payload as P;
         match request.payload {
-            Some(P::StoreHeartbeat(_)) => {
-                self.cluster.store_heartbeat(now, store);
+            Some(P::StoreHeartbeat(heartbeat)) => {
+                let floor = heartbeat.stats.map_or(0, |stats| stats.replica_floor);
+                self.cluster.store_heartbeat(now, store, floor);
                 send(fx, store, response::Payload::StoreHeartbeat(StoreHeartbeatResponse {}));
             }
             Some(P::RegionHeartbeat(heartbeat)) => self.region_heartbeat(now, store, heartbeat, fx),
@@ -139,7 +141,11 @@ impl Placement for Driver {
     }
 
     fn on_timer(&mut self, now: Time, fx: &mut Fx) {
-        self.operators.retain(|_, operator| now < operator.deadline);
+        let cluster = &self.cluster;
+        self.operators.retain(|region, operator| {
+            now < operator.deadline
+                && !cluster.region(*region).is_some_and(|known| is_in_vain(cluster, now, known, operator))
+        });
         self.start_orders(now, fx);
         self.start_own(now, fx);
         self.wake(now, fx);
@@ -163,6 +169,10 @@ impl Placement for Driver {
 
     fn order(response: &Response) -> Option<(u64, String)> {
         payload::order(response)
+    }
+
+    fn last_id(&self) -> u64 {
+        self.ids.last()
     }
 
     fn quiet(&mut self) {
@@ -325,6 +335,15 @@ impl<'a> View<'a> {
         self.driver.cluster.is_dead(self.now, store)
     }
 
+    /// Whether a replica may be of use: its store lives and has not lost it.
+    fn lives(&self, peer: &Peer) -> bool {
+        !self.is_dead(peer.store_id) && !self.is_lost(peer)
+    }
+
+    fn is_lost(&self, peer: &Peer) -> bool {
+        self.driver.cluster.is_lost(peer)
+    }
+
     fn live_stores(&self) -> impl Iterator<Item = u64> {
         self.driver.cluster.live_stores(self.now)
     }
@@ -353,6 +372,15 @@ impl<'a> View<'a> {
             }
         })
     }
+}
+
+/// Whether one of the driver's own operators waits for a store that died since, and keeps its region from repair: it puts
+/// something there, or it makes a region better that has to be made whole first.
+fn is_in_vain(cluster: &Cluster, now: Time, known: &Known, operator: &Operator) -> bool {
+    let gone = |peer: &Peer| cluster.is_dead(now, peer.store_id) || cluster.is_lost(peer);
+    operator.order.is_none()
+        && (operator.targets().any(|store| cluster.is_dead(now, store))
+            || operator.improves && known.region.peers.iter().any(gone))
 }
 
 fn send(fx: &mut Fx, store: u64, payload: response::Payload) {

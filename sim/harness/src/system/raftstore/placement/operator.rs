@@ -28,6 +28,8 @@ pub(super) struct Operator {
     pub(super) deadline: Time,
     /// The order from outside that it carries out; one of the driver's own has none.
     pub(super) order: Option<Waiting>,
+    /// It makes a region better that is whole. One that is not has to be repaired first.
+    pub(super) improves: bool,
 }
 
 /// A step of an operator.
@@ -227,7 +229,27 @@ impl Step {
 impl Operator {
     /// One of the driver's own.
     pub(super) fn own(steps: impl IntoIterator<Item = Step>) -> Operator {
-        Operator { steps: steps.into_iter().collect(), deadline: Time::MAX, order: None }
+        Operator { steps: steps.into_iter().collect(), deadline: Time::MAX, order: None, improves: false }
+    }
+
+    /// The same, for a region that is whole.
+    pub(super) fn improving(self) -> Operator {
+        Operator { improves: true, ..self }
+    }
+
+    /// The stores on which something is to live or lead.
+    pub(super) fn targets(&self) -> impl Iterator<Item = u64> {
+        let targets = |step: &Step| -> Vec<u64> {
+            match step {
+                Step::Change(change) => {
+                    let comes = |change: &&ChangePeer| change.change_type() != ConfChangeType::RemoveNode;
+                    change.changes.iter().filter(comes).map(|change| subject(change).store_id).collect()
+                }
+                Step::Transfer { to } => vec![*to],
+                Step::Leave | Step::Split { .. } => Vec::new(),
+            }
+        };
+        self.steps.iter().flat_map(targets)
     }
 
     /// Whether nothing but leadership is moved.
@@ -237,7 +259,12 @@ impl Operator {
 
     /// One that is ordered from outside.
     pub(super) fn ordered(step: Step, order: &Waiting) -> Operator {
-        Operator { steps: VecDeque::from([step]), deadline: order.deadline, order: Some(order.clone()) }
+        Operator {
+            steps: VecDeque::from([step]),
+            deadline: order.deadline,
+            order: Some(order.clone()),
+            improves: false,
+        }
     }
 
     /// Gives new replicas their ids: one a store. False where there are none yet.

@@ -31,6 +31,14 @@ impl Payload for Request {
             None => "nothing".to_owned(),
         }
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
+    }
 }
 
 impl Payload for Response {
@@ -53,6 +61,14 @@ impl Payload for Response {
             Some(P::GetRegion(GetRegionResponse { region, .. })) => name(region.as_ref()),
             None => "nothing".to_owned(),
         }
+    }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
     }
 }
 

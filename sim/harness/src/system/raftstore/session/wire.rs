@@ -38,6 +38,14 @@ impl Payload for RaftCmdRequest {
         };
         format!("{what}{place}{}", if header.replica_read { " at a replica" } else { "" })
     }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
+    }
 }
 
 impl Payload for RaftCmdResponse {
@@ -68,6 +76,14 @@ impl Payload for RaftCmdResponse {
             Some(Reason::StoreNotMatch(_)) => "store not match".to_owned(),
             None => error.message.clone(),
         }
+    }
+
+    fn to_wire(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(self)
+    }
+
+    fn from_wire(bytes: &[u8]) -> Option<Self> {
+        prost::Message::decode(bytes).ok()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use raft_proto::metapb::PeerRole;
+use raft_proto::schedulerpb::StoreStats;
 
 use super::model::Model;
 use super::*;
@@ -207,6 +208,84 @@ fn a_learner_that_is_on_its_way_is_waited_for() {
     assert_eq!(begun(heartbeat(&three, 1, 5)), ["1: region 1: add 103 on 3"]);
     let behind = RegionHeartbeatRequest { pending_peers: vec![three.peers[2]], ..heartbeat(&three, 1, 5) };
     assert_eq!(begun(behind), [""; 0], "not even the leader: there is nobody better");
+}
+
+/// A store's heartbeat after it has lost its disk.
+fn hear_of_loss(driver: &mut Driver, now: Time, store: u64, replica_floor: u64) {
+    let stats = Some(StoreStats { store_id: store, replica_floor, ..StoreStats::default() });
+    let heartbeat = request::Payload::StoreHeartbeat(StoreHeartbeatRequest { stats });
+    driver.on_request(now, store, ask(store, heartbeat), &mut Effects::default());
+}
+
+/// What a driver orders region 1 of its own accord, once a second from one moment to another, in a cluster where these stores live
+/// and a region's leader on store 1 tells this.
+fn ordered(
+    driver: &mut Driver,
+    seconds: std::ops::Range<u64>,
+    live: &[u64],
+    heartbeat: &RegionHeartbeatRequest,
+) -> Vec<String> {
+    let mut sent = Vec::new();
+    for second in seconds {
+        let now = at(second * 1_000);
+        driver.hear_stores(now, live.iter().copied());
+        sent.extend(driver.hear(now, 1, heartbeat.clone()));
+        let mut fx = Effects::default();
+        driver.on_timer(now, &mut fx);
+        sent.extend(fx.send);
+    }
+    let mut words = words(&sent);
+    words.retain(|words| words.contains("region 1:"));
+    words.dedup();
+    words
+}
+
+#[test]
+fn a_replica_that_was_lost_with_a_disk_goes_and_another_comes_on_the_same_store() {
+    let mut driver = driver(PlacementMode::Balance, 3);
+    let three = region(1, ("", ""), (1, 1), &[1, 2, 3]);
+    let behind = RegionHeartbeatRequest { pending_peers: vec![three.peers[2]], ..heartbeat(&three, 1, 5) };
+    assert_eq!(ordered(&mut driver, 4..8, &[1, 2, 3], &behind), [""; 0], "it may come back");
+    hear_of_loss(&mut driver, at(8_000), 3, 103);
+    assert_eq!(ordered(&mut driver, 8..9, &[1, 2, 3], &behind), ["1: region 1: remove 103 on 3"]);
+    let two = heartbeat(&region(1, ("", ""), (1, 2), &[1, 2]), 1, 5);
+    assert_eq!(ordered(&mut driver, 9..11, &[1, 2, 3], &two), ["1: region 1: learn 1000 on 3"]);
+    // What came after the loss is as good as any other.
+    let mut whole = region(1, ("", ""), (1, 4), &[1, 2, 3]);
+    whole.peers[2].id = 1_000;
+    assert_eq!(ordered(&mut driver, 11..20, &[1, 2, 3], &heartbeat(&whole, 1, 5)), [""; 0]);
+}
+
+#[test]
+fn a_lost_replica_whose_fellows_do_not_keep_up_stays() {
+    let mut driver = driver(PlacementMode::Balance, 3);
+    let three = region(1, ("", ""), (1, 1), &[1, 2, 3]);
+    hear_of_loss(&mut driver, at(4_000), 3, 103);
+    let pending_peers = three.peers[1..].to_vec();
+    let behind = RegionHeartbeatRequest { pending_peers, ..heartbeat(&three, 1, 5) };
+    // To take the vote from it is all the same to a quorum: two of three are needed, and two of two.
+    assert_eq!(ordered(&mut driver, 4..5, &[1, 2, 3], &behind), ["1: region 1: remove 103 on 3"]);
+}
+
+#[test]
+fn a_move_gives_way_to_repair_when_a_store_dies() {
+    // Two regions on three of four stores: one of them begins to move a replica to the fourth.
+    let begin = |driver: &mut Driver| {
+        let two = [region(1, ("", "m"), (1, 1), &[1, 2, 3]), region(2, ("m", ""), (1, 1), &[1, 2, 3])];
+        driver.hear_stores(at(4_000), 1..=4);
+        two.iter().for_each(|region| drop(driver.hear(at(4_000), 1, heartbeat(region, 1, 5))));
+        let mut fx = Effects::default();
+        driver.on_timer(at(4_000), &mut fx);
+        assert_eq!(words(&fx.send)[0], "1: region 1: learn 1000 on 4");
+        let mut region = region(1, ("", "m"), (1, 2), &[1, 2, 3, 4]);
+        (region.peers[3].id, region.peers[3].role) = (1_000, PeerRole::Learner as i32);
+        RegionHeartbeatRequest { pending_peers: vec![region.peers[3]], ..heartbeat(&region, 1, 5) }
+    };
+    // The store that it goes to dies: what it left there goes as soon as that is known, and not only when time is up.
+    let mut driver = driver(PlacementMode::Balance, 4);
+    let moving = begin(&mut driver);
+    assert_eq!(ordered(&mut driver, 5..14, &[1, 2, 3], &moving), [""; 0]);
+    assert_eq!(ordered(&mut driver, 14..17, &[1, 2, 3], &moving), ["1: region 1: remove 1000 on 4"]);
 }
 
 #[test]

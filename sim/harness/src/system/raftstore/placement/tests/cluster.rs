@@ -130,13 +130,13 @@ proptest! {
 #[test]
 fn a_silent_store_dies_and_lives_again() {
     let mut cluster = Cluster::new(at(2_000), Duration::secs(10));
-    cluster.store_heartbeat(at(3_000), 1);
+    cluster.store_heartbeat(at(3_000), 1, 0);
     assert!(!cluster.is_dead(at(13_000), 1));
     assert!(cluster.is_dead(at(13_001), 1));
     assert!(!cluster.is_dead(at(12_000), 2), "it may live: the driver has only just begun to listen");
     assert!(cluster.is_dead(at(12_001), 2));
     assert_eq!(cluster.live_stores(at(9_000)).collect::<Vec<_>>(), [1], "but not for certain");
-    cluster.store_heartbeat(at(20_000), 1);
+    cluster.store_heartbeat(at(20_000), 1, 0);
     assert!(!cluster.is_dead(at(20_001), 1));
 }
 

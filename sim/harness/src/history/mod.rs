@@ -7,6 +7,13 @@
 //! A client's answer is one of four: a result; [`Outcome::Failed`], which promises that the request had no
 //! effect and never will have one; [`Outcome::Unknown`], after which it may take effect at any later time; or
 //! none yet. A client that takes a maybe for a failure makes the check wrong, not strict.
+//!
+//! The observer sees more than the clients do: when the store answered, which is when it had executed the request.
+//! The history keeps that as the request's [`Place`], a hint for those who look for an order.
+//!
+//! [`file`] reads and writes histories.
+
+pub mod file;
 
 use std::collections::BTreeSet;
 
@@ -14,7 +21,7 @@ use bytes::Bytes;
 use im::Vector;
 use raftsim_kernel::Time;
 
-use crate::linearizability::{Action, CasOutcome, Operation};
+use crate::linearizability::{Action, CasOutcome, Operation, Place};
 
 /// One request of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +116,8 @@ pub struct Record {
     pub ret: Option<(Moment, Outcome)>,
     /// What it asked for.
     pub request: Request,
+    /// When the store gave the answer that the client returned with, if that was seen.
+    pub place: Option<Place>,
 }
 
 /// The calls and returns of all clients of a run.
@@ -127,7 +136,7 @@ impl History {
     /// Records that `client` calls now.
     pub fn call(&mut self, client: u64, now: Time, request: Request) -> OpId {
         let call = self.moment(now);
-        self.records.push_back(Record { client, call, ret: None, request });
+        self.records.push_back(Record { client, call, ret: None, request, place: None });
         OpId(self.records.len() as u64 - 1)
     }
 
@@ -145,6 +154,21 @@ impl History {
             record.request
         );
         record.ret = Some((moment, outcome));
+    }
+
+    /// Tells when a store gave the answer that `op` returned with.
+    ///
+    /// # Panics
+    /// If `op` is not a call of this history.
+    pub fn placed(&mut self, op: OpId, place: Place) {
+        let record =
+            self.records.get_mut(op.0 as usize).expect("an operation of another history has a place");
+        record.place = Some(place);
+    }
+
+    /// How many calls and returns there are.
+    pub fn moments(&self) -> u64 {
+        self.moments
     }
 
     fn moment(&mut self, time: Time) -> Moment {
@@ -291,138 +315,10 @@ impl Record {
             Some((_, Outcome::Unknown)) | None => None,
             Some((moment, _)) => Some(moment.position),
         };
-        Operation { client: self.client, call: self.call.position, ret, key: key.clone(), action }
+        let (client, call, place) = (self.client, self.call.position, self.place);
+        Operation { client, call, ret, key: key.clone(), action, place }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(text: &'static str) -> Bytes {
-        Bytes::from_static(text.as_bytes())
-    }
-
-    fn put(key: &'static str, value: &'static str) -> Request {
-        Request::Put { key: bytes(key), value: bytes(value) }
-    }
-
-    fn scan(start: &'static str, end: &'static str, limit: u32) -> Request {
-        Request::Scan { start: bytes(start), end: bytes(end), limit }
-    }
-
-    /// The reads that a history's only answered scan becomes, in order of keys.
-    fn reads(history: &History) -> Vec<(Bytes, Option<Bytes>)> {
-        let mut reads: Vec<_> = history
-            .operations()
-            .into_iter()
-            .filter_map(|operation| match operation.action {
-                Action::Get { value } => Some((operation.key, value.expect("scans are answered here"))),
-                _ => None,
-            })
-            .collect();
-        reads.sort();
-        reads
-    }
-
-    fn three_keys_and_a_scan(request: Request, pairs: &[(&'static str, &'static str)]) -> History {
-        let mut history = History::new();
-        for key in ["a", "b", "c"] {
-            let op = history.call(1, Time(1), put(key, "v"));
-            history.ret(op, Time(2), Outcome::Done);
-        }
-        let op = history.call(2, Time(3), request);
-        let pairs = pairs.iter().map(|&(key, value)| (bytes(key), bytes(value))).collect();
-        history.ret(op, Time(4), Outcome::Pairs(pairs));
-        history
-    }
-
-    #[test]
-    fn failed_requests_vanish_and_unknown_ones_stay_open() {
-        let mut history = History::new();
-        let failed = history.call(1, Time(5), put("k", "a"));
-        let unknown = history.call(2, Time(5), put("k", "b"));
-        history.ret(failed, Time(6), Outcome::Failed);
-        history.ret(unknown, Time(7), Outcome::Unknown);
-        history.call(3, Time(8), Request::Delete { key: bytes("k") });
-        let read = history.call(4, Time(9), Request::Get { key: bytes("k") });
-        history.ret(read, Time(9), Outcome::Unknown);
-        let operations = history.operations();
-        let expected = [
-            Operation {
-                client: 2,
-                call: 1,
-                ret: None,
-                key: bytes("k"),
-                action: Action::Put { value: bytes("b") },
-            },
-            Operation { client: 3, call: 4, ret: None, key: bytes("k"), action: Action::Delete },
-        ];
-        assert_eq!(operations, expected);
-    }
-
-    #[test]
-    fn calls_and_returns_share_one_order() {
-        let mut history = History::new();
-        let (a, b) = (history.call(1, Time(5), put("k", "a")), history.call(2, Time(5), put("k", "b")));
-        history.ret(b, Time(5), Outcome::Done);
-        history.ret(a, Time(6), Outcome::Done);
-        let spans: Vec<_> = history.operations().iter().map(|op| (op.call, op.ret)).collect();
-        assert_eq!(spans, [(0, Some(3)), (1, Some(2))]);
-        assert_eq!(
-            history.get(a).and_then(|record| record.ret.as_ref()).map(|ret| ret.0.time),
-            Some(Time(6))
-        );
-    }
-
-    #[test]
-    fn a_scan_reads_every_known_key_of_its_range() {
-        let history = three_keys_and_a_scan(scan("a", "c", 10), &[("a", "v")]);
-        assert_eq!(reads(&history), [(bytes("a"), Some(bytes("v"))), (bytes("b"), None)]);
-        let history = three_keys_and_a_scan(scan("b", "", 10), &[("d", "x")]);
-        let expected = [(bytes("b"), None), (bytes("c"), None), (bytes("d"), Some(bytes("x")))];
-        assert_eq!(reads(&history), expected);
-    }
-
-    #[test]
-    fn a_scan_cut_by_its_limit_says_nothing_about_later_keys() {
-        let history = three_keys_and_a_scan(scan("a", "", 1), &[("b", "v")]);
-        assert_eq!(reads(&history), [(bytes("a"), None), (bytes("b"), Some(bytes("v")))]);
-        let history = three_keys_and_a_scan(scan("a", "", 2), &[("b", "v")]);
-        assert_eq!(reads(&history).len(), 3, "one pair does not fill a limit of two");
-    }
-
-    #[test]
-    fn a_scan_without_a_limit_reads_to_the_end() {
-        let history = three_keys_and_a_scan(scan("a", "", 0), &[("b", "v")]);
-        let expected = [(bytes("a"), None), (bytes("b"), Some(bytes("v"))), (bytes("c"), None)];
-        assert_eq!(reads(&history), expected);
-    }
-
-    #[test]
-    fn a_clone_keeps_its_own_records() {
-        let mut history = History::new();
-        let op = history.call(1, Time(1), put("k", "a"));
-        let before = history.clone();
-        history.ret(op, Time(2), Outcome::Done);
-        assert_eq!(before.get(op).map(|record| record.ret.is_some()), Some(false));
-        assert_eq!(before.operations()[0].ret, None);
-    }
-
-    #[test]
-    #[should_panic(expected = "returns twice")]
-    fn nothing_returns_twice() {
-        let mut history = History::new();
-        let op = history.call(1, Time(1), put("k", "a"));
-        history.ret(op, Time(2), Outcome::Done);
-        history.ret(op, Time(3), Outcome::Unknown);
-    }
-
-    #[test]
-    #[should_panic(expected = "cannot have the outcome")]
-    fn a_put_is_not_answered_by_a_value() {
-        let mut history = History::new();
-        let op = history.call(1, Time(1), put("k", "a"));
-        history.ret(op, Time(2), Outcome::Value(None));
-    }
-}
+mod tests;
