@@ -5,7 +5,8 @@
 //! (virtual), `events`, `elections`, `ops`, `trace_hash` (16 hexadecimal digits; empty where two runs differed); `verified`, where
 //! the run was done twice; `stalled`, why the core that was left was let off to come to rest, in a word; `withheld`, how many
 //! steps the budget did not execute; `keys`, of how many keys of the clients' history it was decided by the order of the log,
-//! of how many by search, and of how many not at all; `reach`, the situations that it met, a bit for each of those in `campaign.json`, in hexadecimal.
+//! of how many by search, and of how many not at all; `reach`, the
+//! situations that it met, a bit for each of those in `campaign.json`, in hexadecimal.
 //!
 //! Nothing in a line depends on the machine, so two campaigns with the same settings have the same lines.
 

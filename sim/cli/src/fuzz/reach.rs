@@ -8,6 +8,11 @@ pub(crate) fn words() -> Vec<String> {
     Situation::all().map(|situation| situation.word().to_owned()).collect()
 }
 
+/// What the word stands for, if this version knows it.
+pub(crate) fn what(word: &str) -> &'static str {
+    Situation::from_word(word).map_or("", Situation::what)
+}
+
 /// What a run met: a bit for each word, as hexadecimal digits from the first word on, four to a digit.
 pub(crate) fn of(report: &Report) -> String {
     digits(Situation::all().map(|situation| report.reach.contains(situation)))

@@ -11,7 +11,7 @@ use super::campaign::{End, Stored};
 use super::findings::{Group, Groups, file_name};
 use super::line::{DETERMINISM, Line, Word};
 use super::plan::Settings;
-use super::reach::Reach;
+use super::reach::{self, Reach};
 use crate::error::Exit;
 use crate::explain::quoted;
 use crate::numbers::{count, grouped, rounded, span};
@@ -256,13 +256,15 @@ impl Summary {
         if met.is_empty() && never.is_empty() {
             return Ok(());
         }
+        let situations = self.settings.situations.len();
+        writeln!(out, "{BOLD}reach: {} of {situations} situations{BOLD:#}", met.len())?;
         let width = met.iter().map(|(word, _)| word.len()).max().unwrap_or(0).max("situation".len());
         writeln!(out, "{DIM}{:<width$}  {:>11}  share of runs{DIM:#}", "situation", "runs")?;
         for (word, runs) in &met {
             writeln!(out, "{word:<width$}  {:>11}  {:>13}", grouped(*runs), share(*runs, self.runs))?;
         }
         for word in &never {
-            writeln!(out, "{BAD}NEVER MET{BAD:#}  {BOLD}{word}{BOLD:#}")?;
+            writeln!(out, "{BAD}NEVER MET{BAD:#}  {BOLD}{word}{BOLD:#}  {}", reach::what(word))?;
         }
         writeln!(out)
     }

@@ -6,6 +6,7 @@
 //!
 //! - `step-down-on-removal = false` needs an operator who stops a removed leader;
 //! - `validate-conf-changes = false` needs a judge of every change;
+//! - a log of fewer bytes than the entry that cuts it (`log-gc-size-limit`) is cut for ever;
 //! - a lease (`read-index = "lease"`) gets a margin for as much as clocks may drift apart: see [`Tolerance`].
 
 use raftsim_kernel::{Duration, Latency, Ppm};
@@ -195,7 +196,7 @@ fn raftstore(knobs: &mut Knobs, setting: &Setting) -> RaftstoreConfig {
         log_gc_interval: knobs.knob(&[of(30), of(100), of(300)], &[of(1), of(10)]),
         log_gc_threshold: knobs.knob(&[5, 20], &[1, 2]),
         log_gc_count_limit: knobs.knob(&[20, 50, 200], &[1, 5]),
-        log_gc_size_limit: knobs.knob(&[defaults.log_gc_size_limit], &sizes(&[1, 500])),
+        log_gc_size_limit: knobs.knob(&[defaults.log_gc_size_limit], &sizes(&[300, 2_000])),
         split_check_interval: knobs.knob(&[of(100), of(300)], &[of(10)]),
         region_max_size: Bytes::new(most),
         region_split_size: Bytes::new(split),

@@ -11,11 +11,11 @@
 //! - **One stream an aspect.** Each kind of fault, each table of knobs, the load and the ending have dice of their own, so that a
 //!   change in one leaves all others of a seed as they are.
 //! - **Valid by construction.** What is drawn stays within what Raft and its implementation promise to bear (see
-//!   [`knobs`]); a step that cannot be executed when its time comes is skipped (`if-any`), and waits run out without a word.
+//!   `knobs`); a step that cannot be executed when its time comes is skipped (`if-any`), and waits run out without a word.
 //!   So every finding is one.
 //!
-//! Parts: [`profile`] says what runs are like, [`setting`] draws the cluster, [`knobs`] its configuration, [`faults`] what goes
-//! wrong in it, and [`draft`] puts all that in order.
+//! Parts: `profile` says what runs are like, `setting` draws the cluster, `knobs` its configuration, `faults` what goes
+//! wrong in it, and `draft` puts all that in order.
 
 mod dice;
 mod draft;

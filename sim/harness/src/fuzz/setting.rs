@@ -47,12 +47,13 @@ impl Setting {
         let stores = dice.choose(&profile.stores);
         let (voters, learners) = members(stores, &mut dice);
         let placement = dice.choose(&profile.placement).filter(|_| system == System::Raftstore);
-        let clients = u32::try_from(dice.count(profile.clients)).unwrap_or(u32::MAX);
-        let keys = dice.count(profile.keys);
-        let operations = dice.count(profile.operations);
-        let value_size = dice.weighted(&[(4, 16), (2, 40), (1, 200), (1, 1_000)]);
         let intensity = dice.count(profile.intensity);
         let hostile = dice.percent(50);
+        let mut dice = Dice::of(seed, "work");
+        let clients = u32::try_from(dice.count(profile.clients)).unwrap_or(u32::MAX);
+        let keys = dice.count(profile.keys);
+        let value_size = dice.weighted(&[(4, 16), (2, 40), (1, 200), (1, 1_000)]);
+        let operations = dice.count(profile.operations);
         let (tick, election_ticks) = time_base(&mut Dice::of(seed, "time"));
         let pulse = tick * u64::from(election_ticks);
         let mut dice = Dice::of(seed, "moments");

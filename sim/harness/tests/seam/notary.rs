@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use raftsim_harness::node::{Node, NodeInput, PlacementInput};
+use raftsim_harness::scenario::ast::Overrides;
 use raftsim_harness::scenario::{self, Scenario};
-use raftsim_harness::system::{Effects, Order, Payload, Placement, System};
+use raftsim_harness::system::{Effects, Life, Order, Payload, Placement, System};
 use raftsim_kernel::{Duration, Loss, NodeId, Time, TraceHasher, World};
 
 use super::{NOTHING, Store};
@@ -95,7 +96,8 @@ fn start(world: &mut Cluster) {
     let scenario = scenario::parse("about = \"none\"\nsteps = [{ wait = \"1s\" }]").expect("a scenario");
     world.start(DRIVER, Node::placement(Notary::default()));
     for (store, node) in (1..).zip(STORES) {
-        world.start(node, Node::store(Store::new(&scenario, store), Some(DRIVER)));
+        let life = Life { floor: 0, overrides: &Overrides::default() };
+        world.start(node, Node::store(Store::new(&scenario, store, &life), Some(DRIVER)));
     }
 }
 

@@ -40,46 +40,35 @@ fn situation(setting: &Setting, store: Target, dice: &mut Dice) -> (Condition, T
         2 => (Condition::Members(Members { of, joint: Some(true), ..Members::default() }), leader),
         3 => (Condition::Role { of, on: vec![store.clone()], is: Role::Candidate }, store),
         4 => (Condition::LogTruncated { of, past: store.clone() }, store),
-        5 => {
-            let value = dice.between(2, 12);
-            let on = vec![store.clone()];
-            (Condition::Reaches { gauge: Gauge::Term, of, on, value }, store)
+        5 => (reaches(Gauge::Term, of, &store, dice.between(2, 12)), store),
+        _ if setting.system == System::Raft => {
+            let gauge = dice.pick(&[Gauge::Commit, Gauge::LastIndex, Gauge::AppliedIndex, Gauge::Truncated]);
+            (reaches(gauge, of, &store, dice.between(2, 60)), store)
         }
         _ => {
-            let (what, count, durable) = (record(setting, dice), dice.between(1, 3), dice.percent(30));
+            let (what, count, durable) = (record(dice), dice.between(1, 3), dice.percent(30));
             (Condition::Wrote { of: None, on: store.clone(), what, count, durable }, store)
         }
     }
 }
 
+fn reaches(gauge: Gauge, of: Option<String>, store: &Target, value: u64) -> Condition {
+    Condition::Reaches { gauge, of, on: vec![store.clone()], value }
+}
+
 /// A write that something else has to follow.
-fn record(setting: &Setting, dice: &mut Dice) -> RecordKind {
+fn record(dice: &mut Dice) -> RecordKind {
     use RecordKind::{
         ApplyState, Applying, Birth, BirthGone, Chunk, ChunkGone, Data, DataGone, Log, LogGone, RaftState,
         RaftStateGone, Region, SnapshotRecord, SnapshotRecordGone, Tombstone, Truncated,
     };
-    match setting.system {
-        System::Raft => dice.pick(&[Log, LogGone, RaftState, ApplyState]),
-        System::Raftstore => dice.pick(&[
-            Log,
-            LogGone,
-            RaftState,
-            RaftStateGone,
-            ApplyState,
-            Region,
-            Applying,
-            Tombstone,
-            Birth,
-            BirthGone,
-            SnapshotRecord,
-            SnapshotRecordGone,
-            Data,
-            DataGone,
-            Chunk,
-            Chunk,
-            ChunkGone,
-            Truncated,
-        ]),
+    let log = [Log, LogGone, RaftState, RaftStateGone, ApplyState, Truncated];
+    let region = [Region, Applying, Tombstone, Birth, BirthGone, Data, DataGone];
+    let snapshot = [SnapshotRecord, SnapshotRecordGone, Chunk, ChunkGone];
+    match dice.between(0, 2) {
+        0 => dice.pick(&log),
+        1 => dice.pick(&region),
+        _ => dice.pick(&snapshot),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) fn change(draft: &mut Draft, setting: &Setting, dice: &mut Dice) {
     };
     let ask = |change| Action::Change { of: of.clone(), change, via: None, insist: Insist::Within(patience) };
     draft.at(at, ask(MembershipChange::Members { add, learn, remove, transition }));
-    // A joint configuration that nobody leaves stays until the ending, which asks for the leave itself.
+    // Should nobody hear of this, the configuration stays joint to the end.
     let later = at + dice.part(setting.pulse(), 10, 300);
     if explicit {
         draft.at(later, ask(MembershipChange::Leave));

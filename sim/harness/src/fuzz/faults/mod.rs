@@ -85,7 +85,7 @@ pub(super) fn draw(draft: &mut Draft, setting: &Setting, profile: &Profile, seed
     let mut on = Vec::new();
     for Fault { word, only, put } in FAULTS {
         let mut dice = Dice::of(seed, word);
-        let part = profile.faults[word];
+        let Some(part) = profile.faults.get(word) else { continue };
         let exists = dice.chance(part.on);
         // Rounded at random, so that a low intensity leaves something.
         let times = dice.count(part.times) * setting.intensity + dice.between(0, 99);

@@ -67,6 +67,12 @@ fn every_record_has_its_name() {
     };
     of(RAFT_DB, &keys::raft_log(REGION, 9), R::Log, Some(R::LogGone));
     of(RAFT_DB, &keys::raft_state(REGION), R::RaftState, Some(R::RaftStateGone));
+    // A replica that goes takes its log with it, and leaves what it promised.
+    let with_log = bytes(&RaftLocalState { last_index: 9, ..RaftLocalState::default() });
+    let emptied = change(&keys::raft_state(REGION), Some(with_log.clone()), Some(Bytes::new()));
+    assert_eq!(record(RAFT_DB, &emptied), Some((REGION, R::RaftStateGone)));
+    let written = change(&keys::raft_state(REGION), Some(with_log.clone()), Some(with_log));
+    assert_eq!(record(RAFT_DB, &written), Some((REGION, R::RaftState)));
     of(RAFT_DB, &keys::snapshot_record(REGION), R::SnapshotRecord, Some(R::SnapshotRecordGone));
     of(KV_DB, &keys::apply_state(REGION), R::ApplyState, None);
     of(KV_DB, &keys::region_state(REGION), R::Region, None);
