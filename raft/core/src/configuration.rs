@@ -156,14 +156,17 @@ impl Configuration {
 
     /// The configuration after `change`.
     ///
-    /// [`ConfChangeTransition::Auto`] takes the short way for a single change and a joint configuration
-    /// that is left at once for more; the other two always go through a joint configuration.
+    /// [`ConfChangeTransition::Auto`] takes the short way for a single change, and for several that leave the voters as
+    /// they are; a joint configuration that is left at once for others. The other two always go through a joint
+    /// configuration.
     pub(crate) fn apply(&self, change: &ConfChangeV2) -> Result<Configuration, ConfChangeError> {
         let transition = ConfChangeTransition::try_from(change.transition)
             .map_err(|_| ConfChangeError::UnknownTransition(change.transition))?;
         let next = match transition {
             _ if leaves_joint(change) => self.leave_joint(),
-            ConfChangeTransition::Auto if change.changes.len() == 1 => self.simple(&change.changes),
+            ConfChangeTransition::Auto if change.changes.len() == 1 || self.keeps_voters(&change.changes) => {
+                self.simple(&change.changes)
+            }
             ConfChangeTransition::Auto | ConfChangeTransition::Implicit => {
                 self.enter_joint(&change.changes, true)
             }
@@ -171,6 +174,11 @@ impl Configuration {
         }?;
         debug_assert_eq!(next.check(), Ok(()), "{self} became {next}");
         Ok(next)
+    }
+
+    /// Whether the voters are the same after these changes: two equal halves have nothing to agree on.
+    fn keeps_voters(&self, changes: &[ConfChangeSingle]) -> bool {
+        self.changed(changes).is_ok_and(|next| next.voters == self.voters)
     }
 
     fn simple(&self, changes: &[ConfChangeSingle]) -> Result<Configuration, ConfChangeError> {

@@ -203,6 +203,9 @@ fn the_transition_and_the_number_of_changes_choose_the_way() {
     let start = step(&Configuration::default(), "simple v1").expect("the first voter");
     let cases = [
         (v2(Auto, "v2"), Ok("(1 2)")),
+        (v2(Auto, "l2 l3"), Ok("(1) learners=(2 3)")),
+        (v2(Auto, "r1 v1 l3"), Ok("(1) learners=(3)")),
+        (v2(Implicit, "l2"), Ok("(1)&&(1) learners=(2) auto_leave")),
         (v2(Auto, "v2 l3"), Ok("(1 2)&&(1) learners=(3) auto_leave")),
         (v2(Implicit, "v2"), Ok("(1 2)&&(1) auto_leave")),
         (v2(Explicit, "v2"), Ok("(1 2)&&(1)")),

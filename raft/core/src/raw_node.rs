@@ -91,8 +91,8 @@ impl RawNode {
     /// Appends an entry with a membership change to the leader's log. It takes effect when the replicas
     /// apply it: see [`apply_conf_change`](RawNode::apply_conf_change).
     ///
-    /// One change leads to the new configuration at once, several through a joint one (thesis 4.3), or as
-    /// [`transition`](ConfChangeV2::transition) says. A change without content leaves a joint
+    /// One change leads to the new configuration at once, and so do several that leave the voters as they are; others
+    /// go through a joint one (thesis 4.3), or as [`transition`](ConfChangeV2::transition) says. A change without content leaves a joint
     /// configuration; unless it was entered explicitly, the leader proposes that by itself.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! What admin commands make of a region. Pure: a region and a command in, regions out, the same on
 //! every replica.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
+use raft::eraftpb::{ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, ConfState};
 use raft_proto::metapb::{Peer, PeerRole, Region, RegionEpoch};
 use raft_proto::raft_cmdpb::{
     AdminRequest, ChangePeerRequest, ChangePeerV2Request, RaftCmdRequest, SplitRequest, admin_request,
@@ -56,21 +58,45 @@ pub(crate) fn changes_of(admin: &AdminRequest) -> Option<ChangePeerV2Request> {
 }
 
 /// A membership change as raft wants it: ids alone. The request travels along, for the stores.
-pub(crate) fn conf_change(changes: &ChangePeerV2Request, request: Bytes) -> ConfChangeV2 {
+///
+/// A region shows that it is joint by the roles of its peers. A joint membership of two equal halves would show in none, so
+/// changes that leave the voters as they are never go through one, whatever was asked for.
+pub(crate) fn conf_change(changes: &ChangePeerV2Request, region: &Region, request: Bytes) -> ConfChangeV2 {
     let single = |change: &ChangePeerRequest| ConfChangeSingle {
         change_type: change.change_type,
         node_id: change.peer.map_or(0, |peer| peer.id),
     };
+    let transition =
+        if keeps_voters(changes, region) { ConfChangeTransition::Auto as i32 } else { changes.transition };
     ConfChangeV2 {
-        transition: changes.transition,
+        transition,
         changes: changes.changes.iter().map(single).collect(),
         context: request,
     }
 }
 
+/// Whether the same peers vote after these changes. None at all leave a joint membership.
+fn keeps_voters(changes: &ChangePeerV2Request, region: &Region) -> bool {
+    let votes = |peer: &&Peer| matches!(peer.role(), PeerRole::Voter | PeerRole::IncomingVoter);
+    let before: BTreeSet<u64> = region.peers.iter().filter(votes).map(|peer| peer.id).collect();
+    let mut after = before.clone();
+    for change in &changes.changes {
+        let id = change.peer.map_or(0, |peer| peer.id);
+        match change.change_type() {
+            ConfChangeType::AddNode => after.insert(id),
+            ConfChangeType::AddLearnerNode | ConfChangeType::RemoveNode => after.remove(&id),
+        };
+    }
+    !changes.changes.is_empty() && before == after
+}
+
 /// Whether the changes make sense for the region: raft sees ids and not stores.
 pub(crate) fn check_changes(changes: &ChangePeerV2Request, region: &Region) -> Result<(), RequestError> {
     let nonsense = |why: &'static str| Err(RequestError::BadChange { region_id: region.id, why });
+    // Nothing at all means to leave a joint membership.
+    if changes.changes.is_empty() && changes.transition != ConfChangeTransition::Auto as i32 {
+        return nonsense("nothing to change");
+    }
     for change in &changes.changes {
         let Some(peer) = change.peer.filter(|peer| peer.id != 0 && peer.store_id != 0) else {
             return nonsense("a change without a peer");

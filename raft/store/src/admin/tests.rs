@@ -69,3 +69,27 @@ fn an_epoch_is_older_by_its_version_and_then_by_its_members() {
     // Never each older than the other.
     assert!(!is_older(epoch(2, 1), epoch(1, 9)) && !is_older(epoch(2, 2), epoch(2, 2)));
 }
+
+#[test]
+fn only_a_change_of_voters_goes_through_a_joint_membership() {
+    use ConfChangeTransition::{Auto, Explicit};
+    use ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
+    let region = region(vec![peer(10, 1, PeerRole::Voter), peer(50, 5, PeerRole::Learner)]);
+    let transition = |changes: &[(ConfChangeType, u64)]| {
+        let change = |(kind, id): &(ConfChangeType, u64)| ChangePeerRequest {
+            change_type: *kind as i32,
+            peer: Some(peer(*id, *id / 10, PeerRole::Voter)),
+        };
+        let changes = changes.iter().map(change).collect();
+        let request = ChangePeerV2Request { changes, transition: Explicit as i32 };
+        conf_change(&request, &region, Bytes::new()).transition()
+    };
+    // A new learner, one that goes, a voter that votes already, one that is gone for a moment.
+    assert_eq!(transition(&[(AddLearnerNode, 60), (RemoveNode, 50), (AddNode, 10)]), Auto);
+    assert_eq!(transition(&[(RemoveNode, 10), (AddNode, 10)]), Auto);
+    assert_eq!(transition(&[(AddNode, 50)]), Explicit);
+    assert_eq!(transition(&[(AddNode, 60), (RemoveNode, 10)]), Explicit);
+    assert_eq!(transition(&[]), Explicit);
+    let nothing = ChangePeerV2Request { changes: Vec::new(), transition: Explicit as i32 };
+    assert!(check_changes(&nothing, &region).is_err());
+}

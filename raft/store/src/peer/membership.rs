@@ -26,7 +26,7 @@ impl Peer {
         changes: &ChangePeerV2Request,
         request: &RaftCmdRequest,
     ) -> Result<EntryId, RequestError> {
-        let change = admin::conf_change(changes, request.encode_to_vec().into());
+        let change = admin::conf_change(changes, self.region(), request.encode_to_vec().into());
         self.raw.propose_conf_change(&change).map_err(RequestError::Refused)
     }
 

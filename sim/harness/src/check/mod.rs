@@ -434,7 +434,7 @@ impl Facts<'_> {
 
     /// Its store has stopped. `commit` is what its last messages said of its commit index, as of one that is destroyed.
     pub(crate) fn stopped(&mut self, commit: u64) {
-        self.judge(|region, place| region.destroyed(place, commit));
+        self.judge(|region, place| region.stopped(place, commit));
     }
 
     /// That it was destroyed is durable.

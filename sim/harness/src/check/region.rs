@@ -184,15 +184,27 @@ impl RegionChecks {
         Ok(())
     }
 
-    /// A leader's last commit is judged, and remembered, as every other.
+    /// A replica goes in the event that applies its removal. A leader's last commit is judged, and remembered, as every
+    /// other.
     pub(crate) fn destroyed(&mut self, place: usize, commit: u64) -> Objection {
+        self.last_commit(place, commit, true)
+    }
+
+    /// A replica's store stops in the middle of an event.
+    pub(crate) fn stopped(&mut self, place: usize, commit: u64) -> Objection {
+        self.last_commit(place, commit, false)
+    }
+
+    fn last_commit(&mut self, place: usize, commit: u64, tells_applied: bool) -> Objection {
         let replica = &self.ledger.replicas[place];
         let Some(before) = replica.state.filter(|state| state.role == Role::Leader) else { return Ok(()) };
         let commit = commit.min(replica.visible.last());
         if commit <= before.commit {
             return Ok(());
         }
-        let now = ReplicaState { commit, applied: commit, ..before };
+        // What it applied of that, and so whom it counted in the end, it did not say.
+        let applied = if tells_applied { commit } else { before.applied };
+        let now = ReplicaState { commit, applied, ..before };
         self.ask_changed(place, &before, &now)?;
         let Ledger { replicas, committed } = &mut self.ledger;
         if commit > committed.last() {
