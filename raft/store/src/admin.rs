@@ -68,11 +68,7 @@ pub(crate) fn conf_change(changes: &ChangePeerV2Request, region: &Region, reques
     };
     let transition =
         if keeps_voters(changes, region) { ConfChangeTransition::Auto as i32 } else { changes.transition };
-    ConfChangeV2 {
-        transition,
-        changes: changes.changes.iter().map(single).collect(),
-        context: request,
-    }
+    ConfChangeV2 { transition, changes: changes.changes.iter().map(single).collect(), context: request }
 }
 
 /// Whether the same peers vote after these changes. None at all leave a joint membership.

@@ -11,7 +11,7 @@
 //! The observer sees more than the clients do: when the store answered, which is when it had executed the request.
 //! The history keeps that as the request's [`Place`], a hint for those who look for an order.
 //!
-//! [`file`] reads and writes histories.
+//! [`file`](mod@file) reads and writes histories.
 
 pub mod file;
 

@@ -34,7 +34,7 @@ pub(crate) use seen::{Seen, Step};
 /// Declares the situations of a topic: constants that count on from the topic before.
 macro_rules! situations {
     (from $base:expr; $($name:ident, $word:literal, $what:literal;)+) => {
-        #[allow(non_camel_case_types, reason = "they have the names of the constants that they number")]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "they have the names of the constants that they number")]
         enum Place { $($name,)+ END }
 
         $(#[doc = $what] pub const $name: $crate::reach::Situation =
