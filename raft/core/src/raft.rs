@@ -441,6 +441,8 @@ impl Raft {
             }
             (MsgTimeoutNow, Role::Follower) => self.campaign_by_transfer(),
             (MsgReadIndexResponse, _) => self.handle_read_index_response(&message),
+            // A refusal ends a candidacy by its term, and tells a commit all the same.
+            (MsgRequestVoteResponse | MsgRequestPreVoteResponse, _) => self.learn_commit(&message),
             // An answer to a role that is over.
             _ => {}
         }

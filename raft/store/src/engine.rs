@@ -73,7 +73,8 @@ pub trait Read {
 pub trait Engine: Read {
     /// Applies `batch` as one: visible to reads at once, durable once
     /// [`Store::on_synced`](crate::Store::on_synced) has named its number or a higher one. A crash keeps
-    /// a batch whole or not at all, and never a later batch without an earlier one of the same database.
+    /// a batch whole or not at all, and never a later batch without an earlier one of the same database; of
+    /// [`Db::Snapshots`], which may be files, it may keep a part of the last one.
     ///
     /// # Errors
     /// When the database refuses the write; then nothing of it is visible.

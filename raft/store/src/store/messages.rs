@@ -252,7 +252,7 @@ fn answer_for_the_dead(
     let vote = message.message.as_ref().filter(|vote| is_vote(vote))?;
     let removed = state.removed_at.filter(|_| member && !is_older(ours, theirs))?;
     let at = EntryId { term: removed.term, index: removed.index };
-    Some(refusal_of_vote(region.id, region.region_epoch, (from, to), vote, vote.term, at))
+    Some(refusal_of_vote(region.id, region.region_epoch, (from, to), vote, at))
 }
 
 /// What a store that lost its disk says for a replica that may have been on it: no vote, since nobody knows for whom it
@@ -260,24 +260,22 @@ fn answer_for_the_dead(
 /// remove it.
 fn answer_for_the_lost(from: metapb::Peer, to: metapb::Peer, message: &RaftMessage) -> Option<RaftMessage> {
     let vote = message.message.as_ref().filter(|vote| is_vote(vote))?;
-    // A refused pre-vote tells a term that somebody is in.
-    let asked = u64::from(vote.msg_type() == MessageType::MsgRequestPreVote);
-    let term = vote.term.saturating_sub(asked);
-    Some(refusal_of_vote(message.region_id, None, (from, to), vote, term, EntryId::default()))
+    Some(refusal_of_vote(message.region_id, None, (from, to), vote, EntryId::default()))
 }
 
-/// The refusal of a vote, with how far the log is known to be committed.
+/// The refusal of a vote, with how far the log is known to be committed. Its term is the one that the candidate is in: a
+/// refused pre-vote tells a term that somebody is in, and were it the one asked about, each question would bring the
+/// candidate into the next term.
 fn refusal_of_vote(
     region_id: u64,
     region_epoch: Option<RegionEpoch>,
     (from, to): (metapb::Peer, metapb::Peer),
     vote: &Message,
-    term: u64,
     committed: EntryId,
 ) -> RaftMessage {
-    let kind = match vote.msg_type() {
-        MessageType::MsgRequestVote => MessageType::MsgRequestVoteResponse,
-        _ => MessageType::MsgRequestPreVoteResponse,
+    let (kind, term) = match vote.msg_type() {
+        MessageType::MsgRequestVote => (MessageType::MsgRequestVoteResponse, vote.term),
+        _ => (MessageType::MsgRequestPreVoteResponse, vote.term.saturating_sub(1)),
     };
     let refusal = Message {
         msg_type: kind as i32,

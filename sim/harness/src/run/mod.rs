@@ -175,6 +175,7 @@ impl<S: System> Run<S> {
             let node = world.add(u8::try_from(S::DATABASES.len()).unwrap_or(u8::MAX));
             debug_assert_eq!(node, node_of(store));
             world.set_disk_model(node, disk);
+            S::TORN.iter().for_each(|db| world.set_torn(node, *db, true));
         }
         for _ in 0..clients {
             world.add(0);

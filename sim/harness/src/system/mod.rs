@@ -69,6 +69,9 @@ pub trait System: Clone + fmt::Debug {
     /// The database whose pairs clients' data stands in, for digests; `None` where it stands in none as it is.
     const DATA_DB: Option<DbId>;
 
+    /// The databases of which no atomic batches are expected: a crash may leave a part of one.
+    const TORN: &'static [DbId] = &[];
+
     /// The software of a store that has not booted. Stores are numbered from 1.
     fn new(scenario: &Scenario, store: u64, life: &Life<'_>) -> Self;
 

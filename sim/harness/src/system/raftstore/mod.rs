@@ -80,6 +80,8 @@ impl System for Raftstore {
     const DATABASES: &'static [&'static str] = &["raft", "kv", "snapshots"];
     const LOG_DB: DbId = RAFT_DB;
     const DATA_DB: Option<DbId> = Some(KV_DB);
+    // Files in a directory would do for it.
+    const TORN: &'static [DbId] = &[SNAPSHOT_DB];
 
     fn new(scenario: &Scenario, store: u64, life: &Life<'_>) -> Raftstore {
         Raftstore {
