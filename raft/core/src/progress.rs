@@ -33,6 +33,8 @@ pub struct Progress {
     acked_round: u64,
     /// The peer asked for a snapshot at this index or later.
     requested_snapshot: Option<u64>,
+    /// A snapshot is wished for on behalf of this peer, which showed life.
+    awaits_snapshot: bool,
 }
 
 /// How appends to a peer are paced.
@@ -105,6 +107,7 @@ impl Progress {
             active: false,
             acked_round: 0,
             requested_snapshot: None,
+            awaits_snapshot: false,
         }
     }
 
@@ -204,12 +207,23 @@ impl Progress {
         self.sent_commit = self.sent_commit.max(commit);
     }
 
+    /// Whether a snapshot is wished for on behalf of the peer, since it needs one and showed life.
+    pub(crate) fn awaits_snapshot(&self) -> bool {
+        self.awaits_snapshot
+    }
+
+    /// A snapshot is wished for on behalf of the peer.
+    pub(crate) fn await_snapshot(&mut self) {
+        self.awaits_snapshot = true;
+    }
+
     /// A snapshot at `index` was sent.
     pub(crate) fn on_snapshot_sent(&mut self, index: u64) {
         self.next = index.max(self.matched) + 1;
         self.sent_commit = 0;
         self.state = ProgressState::Snapshot { pending: index };
         self.requested_snapshot = None;
+        self.awaits_snapshot = false;
     }
 
     /// The peer's log matches up to `index`; the leader's begins at `first_index`. True if that says

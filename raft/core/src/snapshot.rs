@@ -38,13 +38,15 @@ impl Raft {
 
     /// A peer needs a snapshot. One that was never heard from may not exist; it can wait until it answers.
     pub(crate) fn want_snapshot(&mut self, to: u64) {
-        let active = self.tracker.progress(to).is_some_and(|progress| progress.is_active());
-        if active && self.leadership.snapshot == SnapshotWish::None {
+        let Some(progress) = self.tracker.progress_mut(to).filter(|progress| progress.is_active()) else { return };
+        progress.await_snapshot();
+        if self.leadership.snapshot == SnapshotWish::None {
             self.leadership.snapshot = SnapshotWish::Wanted;
         }
     }
 
-    /// The caller made a snapshot: it goes to every peer that needs one and can use this one.
+    /// The caller made a snapshot: it goes to every peer on whose behalf one was wished for, and that can use this one.
+    /// Not to those that need one and are silent: where few can be sent at a time, they would leave none for the others.
     pub(crate) fn on_snapshot(&mut self, snapshot: Snapshot) {
         if self.role != Role::Leader {
             return;
@@ -63,6 +65,9 @@ impl Raft {
                 continue;
             }
             let Some(progress) = self.tracker.progress_mut(to) else { continue };
+            if !progress.awaits_snapshot() {
+                continue;
+            }
             let least = self.log.truncated().index.max(progress.requested_snapshot().unwrap_or(0));
             if index < least || !members.contains(to) {
                 // Too old: what follows it is truncated away, or the peer asked for a newer one, or joined

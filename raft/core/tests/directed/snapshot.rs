@@ -265,6 +265,33 @@ fn a_peer_that_fell_silent_waits_until_it_answers() {
     assert!(leader.wants_snapshot);
 }
 
+/// The caller may have room for one only: it must not go to somebody who is not there.
+#[test]
+fn a_silent_peer_gets_no_snapshot_that_another_waits_for() {
+    let setup = Setup::starting_at(1, &ids(5), EntryId { term: 5, index: 5 });
+    let mut leader = setup.with(|config| config.check_quorum = true).build();
+    leader.makes_snapshots = false;
+    let (mut leader, appends) = elect(leader);
+    appends.iter().filter(|append| append.to > 3).for_each(|append| drop(leader.step(accept(append))));
+    leader.step(nothing_there(2));
+    leader.step(nothing_there(3));
+    assert_eq!(hand_over(&mut leader), [(2, 6), (3, 6)]);
+    // From now on 3 is silent.
+    leader.raw.tick_many(10);
+    leader.work();
+    for to in [2, 3] {
+        leader.raw.report_snapshot(to, SnapshotStatus::Failed);
+    }
+    for from in [2, 4, 5] {
+        leader.step(message(MsgHeartbeatResponse, from, 1, 6));
+    }
+    leader.step(nothing_there(2));
+    assert!(leader.wants_snapshot);
+    assert_eq!(hand_over(&mut leader), [(2, 6)]);
+    leader.step(message(MsgHeartbeatResponse, 3, 1, 6));
+    assert_eq!(hand_over(&mut leader), [(3, 6)]);
+}
+
 #[test]
 fn a_peer_gets_no_second_snapshot_while_one_is_on_its_way() {
     let mut leader = leader_that_sent_a_snapshot();

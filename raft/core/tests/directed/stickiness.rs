@@ -150,6 +150,22 @@ fn refusals_carry_the_own_term() {
     assert_eq!((stale.raw.role(), stale.raw.term()), (Follower, 7));
 }
 
+/// A refusal of a later term ends the candidacy, and tells a commit all the same: the voter may not be able to stand.
+#[test]
+fn a_refusal_of_any_term_tells_how_far_the_log_is_committed() {
+    let kinds = [MsgRequestVoteResponse, MsgRequestPreVoteResponse];
+    for (kind, term) in kinds.into_iter().flat_map(|kind| [1, 2, 7].map(|term| (kind, term))) {
+        let mut node = Setup::new(1, &ids(3)).with(pre_vote).log(&[1, 1]).term(2).build();
+        node.raw.campaign();
+        node.work();
+        let refusal = |log_term| Message { reject: true, commit: 2, log_term, ..message(kind, 2, 1, term) };
+        node.raw.step(refusal(2)).unwrap();
+        assert_eq!(node.raw.commit(), 0, "{kind:?} of term {term}: another entry is committed there");
+        node.raw.step(refusal(1)).unwrap();
+        assert_eq!((node.raw.commit(), node.raw.term()), (2, term.max(2)), "{kind:?} of term {term}");
+    }
+}
+
 #[test]
 fn a_candidate_of_an_older_term_is_answered() {
     let mut voter = Setup::new(1, &ids(3)).with(pre_vote).term(5).build();

@@ -1,10 +1,6 @@
 //! What clients are told.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, append, compare_and_set, delete, first_region, get, put, scan};
+use crate::common::{Cluster, REGION, append, compare_and_set, delete, first_region, get, put, scan};
 use raftstore::proto::errorpb::{
     self, EpochNotMatch, KeyNotInRegion, NotLeader, RegionNotFound, StaleCommand, StoreNotMatch,
     error::Reason,
@@ -210,9 +206,9 @@ fn a_key_outside_the_region_is_refused_with_the_range() {
     let mut region = first_region(1);
     (region.start_key, region.end_key) = ("b".into(), "m".into());
     let node = cluster.nodes.get_mut(&1).unwrap();
-    let mut env = common::disk::MemEnv::default();
-    raftstore::Store::bootstrap(&mut env, &common::config(1), &region).unwrap();
-    node.store = Some(raftstore::Store::open(&mut env, common::config(1), cluster.now).unwrap());
+    let mut env = crate::common::disk::MemEnv::default();
+    raftstore::Store::bootstrap(&mut env, &crate::common::config(1), &region).unwrap();
+    node.store = Some(raftstore::Store::open(&mut env, crate::common::config(1), cluster.now).unwrap());
     node.env = env;
     cluster.campaign(1);
     cluster.settle();

@@ -1,10 +1,6 @@
 //! What a store tells the placement driver, and what it does with the answers.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, config, put};
+use crate::common::{Cluster, REGION, config, put};
 use raftstore::proto::eraftpb::{ConfChangeTransition, ConfChangeType};
 use raftstore::proto::metapb::{Peer, Region, RegionEpoch};
 use raftstore::proto::schedulerpb::{
@@ -92,7 +88,7 @@ fn what_changes_is_told_when_it_is_durable() {
     let mut cluster = led(1);
     cluster.stalled_dbs.insert((1, Db::Kv));
     let peer = cluster.member(REGION, 3);
-    cluster.change(REGION, vec![common::regions::remove(peer)]);
+    cluster.change(REGION, vec![crate::common::regions::remove(peer)]);
     cluster.run(2_000);
     assert_eq!(region_heartbeats(&mut cluster, 1), [], "a crash may take it back");
     cluster.stalled_dbs.clear();

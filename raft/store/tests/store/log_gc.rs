@@ -1,10 +1,6 @@
 //! How logs get shorter.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, config, put};
+use crate::common::{Cluster, REGION, config, put};
 use raftstore::{Config, Db, keys};
 
 /// A log is worth compacting with 5 entries, and too long with 20.

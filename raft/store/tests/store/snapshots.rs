@@ -1,10 +1,6 @@
 //! Snapshots from end to end: made, sent, taken up, turned into data; and what a crash leaves of that.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, config, delete_cf, put, put_cf};
+use crate::common::{Cluster, REGION, config, delete_cf, put, put_cf};
 use raftstore::keys::{self, Key};
 use raftstore::proto::raft_serverpb::{SnapshotChunk, SnapshotVerdict, StoreMessage, store_message::Payload};
 use raftstore::{Config, Db};
@@ -95,7 +91,7 @@ fn a_crash_at_any_moment_of_a_snapshot_is_made_good() {
     while quiet < 10 {
         if !step(&mut cluster, 3) {
             quiet += 1;
-            cluster.now += 200 * common::MS;
+            cluster.now += 200 * crate::common::MS;
             for id in 1..=3 {
                 cluster.with(id, |store, env, now| store.on_timer(env, now));
             }
@@ -150,7 +146,7 @@ fn no_more_snapshots_come_in_than_are_allowed() {
                 matches!(&message.payload, Some(Payload::Ack(ack)) if ack.verdict() == SnapshotVerdict::Busy)
             });
         }
-        cluster.now += 100 * common::MS;
+        cluster.now += 100 * crate::common::MS;
         for id in 1..=3 {
             cluster.with(id, |store, env, now| store.on_timer(env, now));
         }
@@ -167,7 +163,7 @@ fn first_chunk(cluster: &mut Cluster) -> SnapshotChunk {
             return chunk.clone();
         }
         if !step(cluster, 3) {
-            cluster.now += 100 * common::MS;
+            cluster.now += 100 * crate::common::MS;
             cluster.with(1, |store, env, now| store.on_timer(env, now));
         }
     }

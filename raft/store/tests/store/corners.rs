@@ -1,11 +1,7 @@
 //! Corners that few histories come to: what a restart, a late message or a strange one must not do.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::regions::add;
-use common::{Cluster, REGION, config, envelope, get, put};
+use crate::common::regions::add;
+use crate::common::{Cluster, REGION, config, envelope, get, put};
 use raftstore::proto::eraftpb::{Message, MessageType};
 use raftstore::proto::metapb::{Peer, RegionEpoch};
 use raftstore::proto::raft_cmdpb::{GetResponse, RaftCmdRequest, Request, response::Result as Answer};

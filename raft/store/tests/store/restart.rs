@@ -1,10 +1,6 @@
 //! What a store is after a crash.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, append, get, put};
+use crate::common::{Cluster, REGION, append, get, put};
 use prost::Message;
 use raftstore::proto::raft_cmdpb::{GetResponse, response::Result as Answer};
 use raftstore::proto::raft_serverpb::{RaftApplyState, RaftLocalState};
@@ -165,7 +161,7 @@ fn a_damaged_log_does_not_open() {
     let mut batch = WriteBatch::new();
     batch.delete(&keys::raft_log(REGION, 6));
     node.env.write(Db::Raft, batch).unwrap();
-    let error = Store::open(&mut node.env, common::config(1), 0).unwrap_err();
+    let error = Store::open(&mut node.env, crate::common::config(1), 0).unwrap_err();
     assert!(matches!(error, StoreError::Raft { region_id: REGION, .. }), "{error}");
     assert!(error.to_string().contains("found entry 7 where 6 should be"), "{error}");
 }

@@ -1,11 +1,7 @@
 //! The first boot, and every boot after it.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::disk::MemEnv;
-use common::{Cluster, MS, REGION, config, first_region, put};
+use crate::common::disk::MemEnv;
+use crate::common::{Cluster, MS, REGION, config, first_region, put};
 use prost::Message;
 use raftstore::proto::metapb::Region;
 use raftstore::proto::raft_serverpb::{

@@ -6,14 +6,10 @@
 //! rest with regions that tile and replicas that are equal. Every acknowledged append is there once, none is there
 //! twice, and no read missed one that was acknowledged before it.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::regions::{add, holds, remove};
-use common::{Cluster, MS, append, config, envelope, get};
+use crate::common::regions::{add, holds, remove};
+use crate::common::{Cluster, MS, append, config, envelope, get};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use raftstore::proto::eraftpb::ConfChangeTransition;

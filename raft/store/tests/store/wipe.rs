@@ -1,11 +1,7 @@
 //! A store that lost its databases: it comes back as a new one under its old number, takes up no replica that may have
 //! been there before, and vouches for none.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, config, envelope, put};
+use crate::common::{Cluster, REGION, config, envelope, put};
 use raftstore::proto::eraftpb::{Message, MessageType};
 use raftstore::proto::metapb::{Peer, RegionEpoch};
 use raftstore::proto::raft_serverpb::{

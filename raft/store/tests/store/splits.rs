@@ -1,11 +1,7 @@
 //! How one region becomes two.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::regions::remove;
-use common::{Cluster, REGION, config, envelope, get, put, scan};
+use crate::common::regions::remove;
+use crate::common::{Cluster, REGION, config, envelope, get, put, scan};
 use raftstore::keys::{self, Key};
 use raftstore::proto::eraftpb::{ConfChangeTransition, Message, MessageType};
 use raftstore::proto::errorpb::error::Reason;

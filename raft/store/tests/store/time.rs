@@ -1,8 +1,6 @@
 //! When a store wants to be woken, and what it does then.
 
-mod common;
-
-use common::{Cluster, MS, REGION, put};
+use crate::common::{Cluster, MS, REGION, put};
 use proptest::prelude::*;
 use raft::Role;
 use raftstore::Db;
@@ -174,7 +172,7 @@ proptest! {
     /// acknowledged stays; and a region whose clocks go on has a leader after two election timeouts more than usual.
     #[test]
     fn clocks_that_jump_do_no_harm(events in events(), pre_vote in any::<bool>()) {
-        let config = raftstore::Config { pre_vote, check_quorum: pre_vote, ..common::config(0) };
+        let config = raftstore::Config { pre_vote, check_quorum: pre_vote, ..crate::common::config(0) };
         let mut cluster = Cluster::led_with_spares(3, 0, config);
         let mut acknowledged = String::new();
         for (number, event) in events.into_iter().enumerate() {
@@ -190,7 +188,7 @@ proptest! {
                 Event::Put => {
                     if let Some(leader) = cluster.leader_of(REGION) {
                         let suffix = format!("<{number};");
-                        let request = cluster.request(leader, vec![common::append("k", &suffix)]);
+                        let request = cluster.request(leader, vec![crate::common::append("k", &suffix)]);
                         cluster.settle();
                         let header = cluster.reply(request).and_then(|reply| reply.header.clone());
                         if header.is_some_and(|header| header.error.is_none()) {

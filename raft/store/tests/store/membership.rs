@@ -1,12 +1,8 @@
 //! How replicas come and go.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::convergence::data;
-use common::regions::{add, remove};
-use common::{Cluster, REGION, config, envelope, put, put_cf};
+use crate::common::convergence::data;
+use crate::common::regions::{add, remove};
+use crate::common::{Cluster, REGION, config, envelope, put, put_cf};
 use raft::Role;
 use raftstore::keys::{self, Key};
 use raftstore::proto::eraftpb::{ConfChangeTransition, HardState, MessageType};
@@ -81,7 +77,7 @@ fn overheard(
 /// A heartbeat of the first region's leader, on store 1, to another store.
 fn heartbeat(cluster: &mut Cluster, to: u64) -> RaftMessage {
     overheard(cluster, 1, to, MessageType::MsgHeartbeat, |cluster| {
-        cluster.now += 300 * common::MS;
+        cluster.now += 300 * crate::common::MS;
         cluster.with(1, |store, env, now| store.on_timer(env, now));
     })
 }

@@ -1,10 +1,6 @@
 //! Three stores, and what each may say when.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, REGION, append, envelope, first_region, get, put};
+use crate::common::{Cluster, REGION, append, envelope, first_region, get, put};
 use raft::Role;
 use raftstore::proto::eraftpb::{Entry, Message, MessageType};
 use raftstore::proto::errorpb::{StaleCommand, error::Reason};
@@ -139,7 +135,7 @@ fn an_answer_that_promises_nothing_waits_for_no_write() {
     cluster.stalled.insert(2);
     cluster.request(1, vec![put("k", "v")]);
     cluster.deliver_from(1);
-    cluster.now += 200 * common::MS;
+    cluster.now += 200 * crate::common::MS;
     cluster.with(1, |store, env, now| store.on_timer(env, now));
     assert!(sent(&cluster, 1).contains(&MessageType::MsgHeartbeat));
     cluster.deliver_from(1);

@@ -1,10 +1,6 @@
 //! Reads that do not go through the log.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::{Cluster, MS, REGION, config, get, put, scan};
+use crate::common::{Cluster, MS, REGION, config, get, put, scan};
 use raftstore::proto::eraftpb::MessageType;
 use raftstore::proto::errorpb::error::Reason;
 use raftstore::proto::raft_cmdpb::{

@@ -4,12 +4,8 @@
 //! That it promises nothing that is not durable, and does nothing after it has stopped, is checked at every message and
 //! input of every test here: see `common`.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic fails the test")]
-
-mod common;
-
-use common::faults::Faults;
-use common::{Cluster, REGION, append, config, get, put};
+use crate::common::faults::Faults;
+use crate::common::{Cluster, REGION, append, config, get, put};
 use raftstore::keys;
 use raftstore::proto::raft_cmdpb::response;
 use raftstore::{Config, Db, EngineError, RequestId, StoreError};
@@ -78,7 +74,8 @@ fn story(faulty: u64, fails_at: Option<u64>) -> (Cluster, Told) {
         cluster.with(leader, |store, env, now| drop(store.compact(env, now, REGION)));
         cluster.settle();
         let new = raftstore::proto::metapb::Peer { id: cluster.allocate(), store_id: 4, role: 0 };
-        let _ = cluster.ask_change(leader, REGION, vec![common::regions::add(new)], Default::default());
+        let _ =
+            cluster.ask_change(leader, REGION, vec![crate::common::regions::add(new)], Default::default());
     }
     cluster.run(4_000);
     told.append(&mut cluster, "a", "5;");
@@ -267,7 +264,7 @@ fn a_leader_stops_rather_than_answer_with_rotten_data() {
     cluster.with(1, |store, env, now| drop(store.transfer_leader(env, now, REGION, 3)));
     cluster.settle();
     assert_eq!(cluster.leaders(), [3]);
-    for command in [get("k"), common::scan("a", "z", 0)] {
+    for command in [get("k"), crate::common::scan("a", "z", 0)] {
         let mut cluster = cluster.clone();
         let request = cluster.request(3, vec![command]);
         cluster.run(5_000);
