@@ -17,7 +17,6 @@ situations! { from 0;
     ELECTED_WITH_AN_OLDER_COMMIT, "elected-with-older-commit", "a leader was elected that knew less to be committed than another replica";
     ELECTED_WITH_A_SHORTER_LOG, "elected-with-shorter-log", "a leader was elected whose log was shorter than another one";
     ELECTED_AFTER_A_SNAPSHOT, "elected-after-snapshot", "a leader was elected that had its log from a snapshot";
-    ELECTED_BEFORE_IT_APPLIED, "elected-before-it-applied", "a leader was elected with committed entries that it had not applied";
     CANDIDATE_STARTED_OVER, "candidate-started-over", "a candidate had no majority in time and started over";
     CANDIDATE_YIELDED, "candidate-yielded", "a candidate found that another one had won";
     PRE_VOTE_FAILED, "pre-vote-failed", "a replica asked for pre-votes and gave up";
@@ -64,7 +63,6 @@ fn elected(reach: &mut Reach, step: &Step) {
     reach.met_if(state.last > state.commit + 1, ELECTED_WITH_AN_OPEN_TAIL);
     reach.met_if(now.change > state.commit, ELECTED_WITH_A_PENDING_CHANGE);
     reach.met_if(now.snapshots > 0, ELECTED_AFTER_A_SNAPSHOT);
-    reach.met_if(state.applied < state.commit, ELECTED_BEFORE_IT_APPLIED);
     let mut receiving = reach.stores.iter().filter_map(|store| store.receiving(step.time));
     let receives = receiving.any(|(region, _)| region == step.region);
     reach.met_if(receives, ELECTED_WHILE_SNAPSHOT_SENT);

@@ -4,7 +4,7 @@
 //! A [`System`] is the software of one store. The harness puts one on each simulated machine, crashes it, partitions it,
 //! sends it clients, and judges it by what it writes and sends; it knows nothing else of it. Two systems are here:
 //! [`raftstore`], a store of many Raft groups over three databases, and [`bare`], one group without a store around it.
-//! Others plug in the same way: a Raft of your own, or a crate that others wrote. `tests/seam.rs` has a small one.
+//! Others plug in the same way: a Raft of your own, or a crate that others wrote. `tests/runs/seam` has a small one.
 //!
 //! # What a system owes
 //! - **Inputs are methods, effects go through the context.** It reads no clock, file, thread or randomness but what

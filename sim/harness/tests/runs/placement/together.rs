@@ -7,7 +7,7 @@ use raftsim_harness::scenario::{PlacementMode, Transition};
 use raftsim_harness::system::{MemberChange, Order, Placement};
 use raftsim_kernel::{Duration, Ppm};
 
-use crate::model::{END, Group, Model, Trouble, change, change_by, config, key};
+use super::model::{END, Group, Model, Trouble, change, change_by, config, key};
 
 /// A cluster of this many stores and regions, each with so many replicas on neighbouring stores.
 fn cluster(seed: u64, stores: u64, placed: &[(u64, u64)], mode: PlacementMode) -> Model {

@@ -2,7 +2,7 @@
 
 use raftsim_harness::report::Verdict;
 
-use crate::{freeze, parse, recovers, stalls};
+use super::{freeze, parse, recovers, stalls};
 
 const THREE: &str = "cluster = { stores = 3 }";
 const LEADER_1: &str = "{ campaign = 1 }, { wait = \"leader\", on = 1 }, { put = \"k\", value = \"v\" },";

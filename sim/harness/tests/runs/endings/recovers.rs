@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use raftsim_harness::run::verify::verify;
 
-use crate::{parse, recovers};
+use super::{parse, recovers};
 
 const THREE: &str = "cluster = { stores = 3 }";
 const LEADER_1: &str = "{ campaign = 1 }, { wait = \"leader\", on = 1 },";

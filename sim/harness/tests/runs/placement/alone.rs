@@ -14,7 +14,7 @@ use raftsim_harness::system::raftstore::Driver;
 use raftsim_harness::system::{Effects, Placement};
 use raftsim_kernel::Time;
 
-use crate::model::{END, FIRST_ID, change, changes_of, config, is_order, key};
+use super::model::{END, FIRST_ID, change, changes_of, config, is_order, key};
 
 const ALL: (u32, u32) = (0, END);
 
