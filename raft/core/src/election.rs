@@ -74,9 +74,17 @@ impl Raft {
             if to == self.id || !self.tracker.is_voter(to) {
                 continue;
             }
-            let message = Message { index, log_term, context: context.clone(), ..Message::default() };
+            let message = Message { index, log_term, context: context.clone(), ..self.committed() };
             self.send_in(term, kind, to, message);
         }
+    }
+
+    /// The start of a message that tells how far the own log is committed, see
+    /// [`learn_commit`](Raft::learn_commit).
+    fn committed(&self) -> Message {
+        let commit = self.log.commit();
+        let commit_term = self.log.term_at(commit).expect("commit is in the log or where it starts");
+        Message { commit, commit_term, ..Message::default() }
     }
 
     // Voting.
@@ -93,6 +101,7 @@ impl Raft {
 
     /// A candidate asks for a vote, in this term; or for a pre-vote, in this term or a later one.
     pub(crate) fn handle_request_vote(&mut self, message: &Message, pre: bool) {
+        self.learn_commit(message);
         // Once a leader is known the term is decided. A vote could no longer elect anybody, only start
         // another timeout's worth of silence. For a later term, nothing is decided.
         // The promise to stay with a leader outlives its term: an answer that a candidate gives to something
@@ -112,31 +121,30 @@ impl Raft {
         // A granted pre-vote names the term that it is about. A refused one tells the own term, or who
         // asks would enter a term that nobody is in (etcd d4471b2).
         let term = if granted { message.term } else { self.term };
-        let mut answer = Message { reject: !granted, ..Message::default() };
-        if !granted {
-            answer.commit = self.log.commit();
-            answer.log_term =
-                self.log.term_at(answer.commit).expect("commit is in the log or where it starts");
-        }
+        let told = if granted { Message::default() } else { self.committed() };
+        let answer = Message { reject: !granted, ..told };
         self.send_in(term, kind, message.from, answer);
     }
 
     /// A voter answers a candidate or pre-candidate.
     pub(crate) fn handle_vote_response(&mut self, message: &Message) {
-        self.learn_commit(message);
+        if message.reject {
+            self.learn_commit(message);
+        }
         if self.role != Role::Follower {
             self.count_vote(message.from, !message.reject);
         }
     }
 
-    /// A refusal, of whatever term, tells how far the voter's log is committed.
+    /// A request for a vote, and a refusal of whatever term, tell how far the sender's log is committed.
     ///
     /// That may be what the candidate lacks: a removed leader with the longest log refuses its vote and may not
     /// stand itself; of two voters, the second would ask in vain for ever, were it not told that it can do
-    /// without (raft-rs learns commits by votes for the same reason).
-    pub(crate) fn learn_commit(&mut self, refusal: &Message) {
-        let committed = EntryId { term: refusal.log_term, index: refusal.commit };
-        if !refusal.reject || self.role == Role::Leader || !self.log.contains(committed) {
+    /// without. Or what the voter lacks: a learner with the longest log that has yet to hear of its promotion can
+    /// neither be outvoted nor stand (raft-rs learns commits both ways for the same reason).
+    pub(crate) fn learn_commit(&mut self, message: &Message) {
+        let committed = EntryId { term: message.commit_term, index: message.commit };
+        if self.role == Role::Leader || !self.log.contains(committed) {
             return;
         }
         self.log.commit_to(committed.index);

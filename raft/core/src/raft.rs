@@ -442,7 +442,9 @@ impl Raft {
             (MsgTimeoutNow, Role::Follower) => self.campaign_by_transfer(),
             (MsgReadIndexResponse, _) => self.handle_read_index_response(&message),
             // A refusal ends a candidacy by its term, and tells a commit all the same.
-            (MsgRequestVoteResponse | MsgRequestPreVoteResponse, _) => self.learn_commit(&message),
+            (MsgRequestVoteResponse | MsgRequestPreVoteResponse, _) if message.reject => {
+                self.learn_commit(&message);
+            }
             // An answer to a role that is over.
             _ => {}
         }
@@ -478,7 +480,9 @@ impl Raft {
                 self.refuse(MessageType::MsgRequestPreVoteResponse, message.from)
             }
             // The voter of a pre-vote need not have followed into the candidate's term.
-            MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => {
+            MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse
+                if message.reject =>
+            {
                 self.learn_commit(message);
             }
             _ => {}

@@ -38,7 +38,9 @@ impl Raft {
 
     /// A peer needs a snapshot. One that was never heard from may not exist; it can wait until it answers.
     pub(crate) fn want_snapshot(&mut self, to: u64) {
-        let Some(progress) = self.tracker.progress_mut(to).filter(|progress| progress.is_active()) else { return };
+        let Some(progress) = self.tracker.progress_mut(to).filter(|progress| progress.is_active()) else {
+            return;
+        };
         progress.await_snapshot();
         if self.leadership.snapshot == SnapshotWish::None {
             self.leadership.snapshot = SnapshotWish::Wanted;

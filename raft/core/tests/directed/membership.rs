@@ -573,3 +573,27 @@ fn changes_are_handed_out_within_the_size_of_a_batch() {
     assert_eq!((batches, leader.raw.applied()), (vec![1, 1, 1], 4));
     assert!(leader.raw.configuration().is_learner(2));
 }
+
+/// The leader is gone. Of the two voters that are left, one knows that the other was promoted and needs its vote; that
+/// one has the longer log, so it must not give it, and does not know that it may stand itself.
+#[test]
+fn a_learner_hears_of_its_promotion_from_a_candidate_that_it_refuses() {
+    for pre_vote in [false, true] {
+        let start = EntryId { term: 5, index: 5 };
+        let members = ConfState { learners: vec![3], ..group(&[1, 2]) };
+        let log = [entry(6, 6, ""), change_entry(7, 6, &change(&[(AddNode, 3)])), entry(8, 6, "x")];
+        let follower = |id, last, commit| {
+            let setup = Setup::of_group(id, members.clone(), start).with(|config| config.pre_vote = pre_vote);
+            let mut node = setup.build();
+            node.step(Message { from: 1, to: id, ..append(6, 5, 5, log[..last].to_vec(), commit) });
+            node
+        };
+        let mut network = Network::of(vec![follower(2, 2, 7), follower(3, 3, 6)]);
+        assert!(network.node(2).configuration().is_voter(3) && !network.node(3).configuration().is_voter(3));
+        for id in [2, 3, 2, 3] {
+            network.campaign(id);
+        }
+        assert_eq!(network.node(3).role(), Leader, "pre-vote: {pre_vote}");
+        assert_eq!(network.node(2).commit(), network.node(3).last().index);
+    }
+}

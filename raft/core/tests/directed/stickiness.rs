@@ -158,7 +158,8 @@ fn a_refusal_of_any_term_tells_how_far_the_log_is_committed() {
         let mut node = Setup::new(1, &ids(3)).with(pre_vote).log(&[1, 1]).term(2).build();
         node.raw.campaign();
         node.work();
-        let refusal = |log_term| Message { reject: true, commit: 2, log_term, ..message(kind, 2, 1, term) };
+        let refusal =
+            |commit_term| Message { reject: true, commit: 2, commit_term, ..message(kind, 2, 1, term) };
         node.raw.step(refusal(2)).unwrap();
         assert_eq!(node.raw.commit(), 0, "{kind:?} of term {term}: another entry is committed there");
         node.raw.step(refusal(1)).unwrap();

@@ -44,7 +44,8 @@ impl Peer {
         }
         // The wish is an entry itself. One that took no more than one away would be the reason for the next, for
         // ever; so would two by turns, did they not count what was asked for as gone.
-        let asked = if self.compaction_asked.term == self.raw.term() { self.compaction_asked.index } else { 0 };
+        let asked =
+            if self.compaction_asked.term == self.raw.term() { self.compaction_asked.index } else { 0 };
         let gone = self.storage.truncated().index.max(asked);
         let worth = if self.is_log_too_long(config) { 0 } else { config.log_gc_threshold };
         if index < gone + worth.max(2) {

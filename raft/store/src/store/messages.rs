@@ -284,7 +284,7 @@ fn refusal_of_vote(
         term,
         reject: true,
         commit: committed.index,
-        log_term: committed.term,
+        commit_term: committed.term,
         ..Message::default()
     };
     RaftMessage {

@@ -148,3 +148,19 @@ fn what_is_not_durably_applied_stays_in_the_log() {
     cluster.settle();
     assert_eq!(cluster.value(1, "k29").as_deref(), Some("v"));
 }
+
+/// What asks for it is an entry too: were that worth taking away, logs of idle regions would grow for ever.
+#[test]
+fn a_compaction_is_no_reason_for_the_next_one() {
+    let eager = Config { log_gc_interval_ticks: 1, log_gc_threshold: 1, ..settings() };
+    for settings in [Config { log_gc_size_limit: 1, ..eager.clone() }, eager] {
+        let mut cluster = Cluster::led_with_spares(3, 0, settings);
+        write(&mut cluster, 3);
+        cluster.run(5_000);
+        let last = |cluster: &Cluster| cluster.nodes[&1].peer().raft().last().index;
+        let before = last(&cluster);
+        assert_eq!(log_on_disk(&cluster, 1).len(), 1, "it is compacted as far as it goes");
+        cluster.run(5_000);
+        assert_eq!(last(&cluster), before);
+    }
+}

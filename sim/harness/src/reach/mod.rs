@@ -212,7 +212,6 @@ impl Reach {
         let known = store.replica(view.region);
         let before = known.filter(|before| before.id == now.id && !before.gone);
         now.change = before.map_or(0, |before| before.change);
-        now.restoring = before.filter(|_| now.applying).map(|before| before.origin());
         store.keep(view.region, now);
         // Most events only move these.
         if before.is_some_and(|before| before.only_went_on(&now)) {

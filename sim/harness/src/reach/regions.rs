@@ -32,12 +32,9 @@ pub(super) fn replica(reach: &mut Reach, step: &Step) {
         reach.met_if(born && now.initialized && now.version > 1, BORN_BY_A_SPLIT);
         return;
     };
-    let restored = step.restored();
-    reach.met_if(
-        !before.initialized && now.initialized && !restored && !now.applying,
-        MESSAGE_CAME_BEFORE_THE_SPLIT,
-    );
-    if !before.initialized || restored || before.version >= now.version {
+    let by_itself = !now.applying && !step.filled();
+    reach.met_if(!before.initialized && now.initialized && by_itself, MESSAGE_CAME_BEFORE_THE_SPLIT);
+    if !before.initialized || !by_itself || before.version >= now.version {
         return;
     }
     reach.met(SPLIT);

@@ -21,19 +21,6 @@ pub(crate) struct Seen {
     pub(crate) conf_ver: u64,
     /// The index of the newest membership change in its log that it wrote and has not committed; 0 for none.
     pub(crate) change: u64,
-    /// What it was when it took up the snapshot that it is applying.
-    pub(super) restoring: Option<Origin>,
-}
-
-/// What a snapshot takes the place of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    /// There was nothing before.
-    pub(super) empty: bool,
-    /// It had entries that it did not know to be committed.
-    pub(super) open_tail: bool,
-    pub(super) version: u64,
-    pub(super) conf_ver: u64,
 }
 
 impl Seen {
@@ -50,19 +37,7 @@ impl Seen {
             version: view.range.version,
             conf_ver: view.range.conf_ver,
             change: 0,
-            restoring: None,
         }
-    }
-
-    /// What a snapshot takes the place of that is taken up after this was seen, or has been: range and membership are the
-    /// snapshot's as soon as it is taken up, long before its data is there.
-    pub(super) fn origin(&self) -> Origin {
-        self.restoring.unwrap_or(Origin {
-            empty: !self.initialized || self.state.last == 0,
-            open_tail: self.state.last > self.state.commit,
-            version: self.version,
-            conf_ver: self.conf_ver,
-        })
     }
 
     /// Whether nothing happened since but that its log grew, and that it committed and applied.
@@ -107,6 +82,11 @@ impl Step {
     /// A snapshot took the place of its log.
     pub(super) fn restored(&self) -> bool {
         self.before.is_some_and(|before| before.snapshots < self.now.snapshots)
+    }
+
+    /// A snapshot's data is there, and with it the snapshot's range and members: at once, or when it has been applied.
+    pub(super) fn filled(&self) -> bool {
+        !self.now.applying && (self.restored() || self.before.is_some_and(|before| before.applying))
     }
 }
 

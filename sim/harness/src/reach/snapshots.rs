@@ -19,12 +19,15 @@ pub(super) fn replica(reach: &mut Reach, step: &Step) {
     if step.restored() || step.now.applying {
         reach.stores[step.node.0 as usize].received(step.region);
     }
-    let Some(before) = step.before.filter(|_| step.restored()) else { return };
-    let (now, origin) = (&step.now, before.origin());
-    reach.met(RESTORED);
-    reach.met_if(now.snapshots > 1, RESTORED_TWICE);
-    reach.met_if(origin.empty, RESTORED_A_NEWCOMER);
-    reach.met_if(origin.open_tail, RESTORED_OVER_AN_OPEN_TAIL);
-    reach.met_if(!origin.empty && origin.version < now.version, RESTORED_ACROSS_A_SPLIT);
-    reach.met_if(!origin.empty && origin.conf_ver < now.conf_ver, RESTORED_ACROSS_A_CHANGE);
+    let (Some(before), now) = (step.before, &step.now) else { return };
+    if step.restored() {
+        reach.met(RESTORED);
+        reach.met_if(now.snapshots > 1, RESTORED_TWICE);
+        reach.met_if(!before.initialized || before.state.last == 0, RESTORED_A_NEWCOMER);
+        reach.met_if(before.state.last > before.state.commit, RESTORED_OVER_AN_OPEN_TAIL);
+    }
+    if step.filled() && before.initialized {
+        reach.met_if(before.version < now.version, RESTORED_ACROSS_A_SPLIT);
+        reach.met_if(before.conf_ver < now.conf_ver, RESTORED_ACROSS_A_CHANGE);
+    }
 }

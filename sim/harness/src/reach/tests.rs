@@ -137,3 +137,38 @@ fn what_befalls_a_follower_is_no_situation_of_leaders() {
     reach.befell([NodeId(1), NodeId(0)].into_iter(), faults::LEADER_PAUSED);
     assert!(reach.set().contains(faults::LEADER_PAUSED));
 }
+
+/// What raftstore shows: the log is the snapshot's at once, and the range when the data is there.
+#[test]
+fn a_snapshot_tells_of_splits_and_changes_when_its_data_is_there() {
+    let told = [
+        (0, 0, None),
+        (1, 0, Some(snapshots::RESTORED_ACROSS_A_SPLIT)),
+        (0, 1, Some(snapshots::RESTORED_ACROSS_A_CHANGE)),
+    ];
+    for (splits, changes, situation) in told {
+        let mut reach = reach();
+        let old = RegionRange::whole();
+        let new = RegionRange { version: old.version + splits, conf_ver: old.conf_ver + changes, ..old };
+        let seen = |range| ReplicaView { range, snapshots: 1, ..view(state(Role::Follower, 1, 9, 9)) };
+        reach.replica(at(1), NodeId(2), &seen(RegionRange { applying: true, ..old }));
+        assert_eq!(reach.set().iter().collect::<Vec<_>>(), [snapshots::RESTORED]);
+        reach.replica(at(2), NodeId(2), &seen(new));
+        let met: Vec<_> = reach.set().iter().collect();
+        assert_eq!(met, [snapshots::RESTORED].into_iter().chain(situation).collect::<Vec<_>>());
+    }
+}
+
+/// A small state machine is there at once.
+#[test]
+fn a_snapshot_that_is_taken_up_at_once_is_no_split() {
+    let (old, mut reach) = (RegionRange::whole(), reach());
+    let range = RegionRange { version: old.version + 1, ..old };
+    let seen = |snapshots| ReplicaView { range, snapshots, ..view(state(Role::Follower, 1, 9, 9)) };
+    let mut split = reach.clone();
+    reach.replica(at(1), NodeId(2), &seen(1));
+    let both = [snapshots::RESTORED, snapshots::RESTORED_ACROSS_A_SPLIT];
+    assert_eq!(reach.set().iter().collect::<Vec<_>>(), both);
+    split.replica(at(1), NodeId(2), &seen(0));
+    assert_eq!(split.set().iter().collect::<Vec<_>>(), [regions::SPLIT]);
+}

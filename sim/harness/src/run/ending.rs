@@ -142,7 +142,9 @@ impl<S: System> Run<S> {
         if S::DATA_DB.is_none() {
             return bound;
         }
-        bound + scenario.raftstore.leader_missing * 2 + scenario.raftstore.snapshot_timeout * 2
+        let knobs = (1..=scenario.cluster.stores).map(|store| self.knobs(store).1);
+        let patience = knobs.map(|knobs| knobs.leader_missing + knobs.snapshot_timeout).max();
+        bound + patience.unwrap_or_default() * 2
     }
 
     /// The cluster is at rest: its replicas must be equal and its data what the history says.

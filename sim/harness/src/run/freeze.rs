@@ -30,6 +30,7 @@ use crate::client::{ClientInput, Job};
 use crate::history::Request;
 use crate::node::{NodeInput, node_of};
 use crate::report::Finding;
+use crate::scenario::RaftstoreConfig;
 use crate::scenario::ast;
 use crate::system::{RegionRange, System};
 
@@ -103,10 +104,14 @@ impl<S: System> Run<S> {
         if S::DATA_DB.is_none() {
             return bound;
         }
-        let outside = (1..=scenario.cluster.stores).filter(|store| !self.counts(*store)).count() as u64;
-        let knobs = &scenario.raftstore;
-        let sends = outside * self.regions().len() as u64 / u64::from(knobs.max_snapshots_sent.max(1)) + 1;
-        bound + knobs.snapshot_timeout * sends + knobs.log_gc_interval * 3 + knobs.kv_sync_interval * 3
+        let (core, outside): (Vec<u64>, Vec<u64>) =
+            (1..=scenario.cluster.stores).partition(|store| self.counts(*store));
+        let knobs: Vec<RaftstoreConfig> = core.iter().map(|store| self.knobs(*store).1).collect();
+        let longest = |of: fn(&RaftstoreConfig) -> Duration| knobs.iter().map(of).max().unwrap_or_default();
+        let sent = knobs.iter().map(|knobs| knobs.max_snapshots_sent).min().unwrap_or(1);
+        let sends = outside.len() as u64 * self.regions().len() as u64 / u64::from(sent.max(1)) + 1;
+        let looks = longest(|knobs| knobs.log_gc_interval) + longest(|knobs| knobs.kv_sync_interval);
+        bound + longest(|knobs| knobs.snapshot_timeout) * sends + looks * 3
     }
 
     /// What a core has finished: jobs of clients, and snapshots that it applied.

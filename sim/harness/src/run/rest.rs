@@ -79,7 +79,7 @@ impl<S: System> Run<S> {
         let different = counted().find_map(|member| self.member_differs(region, (leader, &led), member));
         let is_member = |store: u64| members.iter().any(|(member, _)| *member == store);
         different.or_else(|| match self.is_frozen() {
-            true => counted().find_map(|(store, _)| self.untrimmed(region, store)),
+            true => counted().find_map(|(store, _)| self.untrimmed(region, leader, store)),
             // Where a store's data belongs to its regions, a replica that is no member must go.
             false if S::DATA_DB.is_some() => {
                 let mut strays = self.systems().filter(|(store, _)| !is_member(*store));
@@ -90,10 +90,12 @@ impl<S: System> Run<S> {
         })
     }
 
-    /// Whether a log is longer than it may get for the sake of those who lag behind. A core must not wait for the outside.
-    fn untrimmed(&self, region: u64, store: u64) -> Option<String> {
+    /// Whether a log is longer than it may get for the sake of those who lag behind: a core must not wait for the outside.
+    /// In raftstore the leader decides for all, by its own knobs, and by what its own disk has; a leader outside need not.
+    fn untrimmed(&self, region: u64, leader: u64, store: u64) -> Option<String> {
         let limit = match self.scenario.system {
-            ast::System::Raftstore => self.knobs(store).1.log_gc_count_limit,
+            ast::System::Raftstore if !self.counts(leader) => return None,
+            ast::System::Raftstore => self.knobs(leader).1.log_gc_count_limit,
             ast::System::Raft => self.scenario.bare.log_limit,
         };
         let state = self.state(store, region)?;

@@ -5,7 +5,7 @@ use raftsim_kernel::Happened;
 use super::effects::Effects;
 use super::store::{tell_messages, tell_writes};
 use super::{Now, Watch};
-use crate::check::{Site, Violation};
+use crate::check::{Role, Site, Violation};
 use crate::node::{Node, store_of};
 use crate::reach;
 use crate::scenario::ast::Check;
@@ -40,7 +40,8 @@ impl Watch {
     }
 
     /// What a store did in the event in which it stopped. What it wrote and sent before it did counts as ever: the entries
-    /// of a leader may be committed by others. What its replicas are in memory counts no more.
+    /// of a leader may be committed by others. What its replicas are in memory counts no more, but for what a leader has
+    /// committed.
     fn last_acts<S: System>(&mut self, what: &Happened<'_, Node<S>>, system: &S) {
         let Happened { time, node, disk, sent, .. } = *what;
         if let Now::Synced(db, up_to) = self.now {
@@ -62,7 +63,10 @@ impl Watch {
             tell_messages(&mut facts, replica, messages);
             let raft = messages.iter().filter_map(|message| message.raft());
             let own = raft.filter(|message| (message.from, message.term) == (replica, state.term));
-            facts.stopped(own.map(|message| message.commit).max().unwrap_or(0));
+            let told = own.map(|message| message.commit).max().unwrap_or(0);
+            // Who leads alone tells nobody; what it applied of that is on its disk all the same.
+            let counted = if state.role == Role::Leader { state.commit } else { 0 };
+            facts.stopped(told.max(counted));
         }
     }
 }

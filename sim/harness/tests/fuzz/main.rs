@@ -2,6 +2,9 @@
 //! bear, and change in one aspect only where one aspect's profile changes. And profiles: what a file can say, and is told.
 
 mod profiles;
+// Thousands of runs: minutes without optimisation.
+#[cfg(not(debug_assertions))]
+mod reach;
 
 use std::collections::BTreeSet;
 

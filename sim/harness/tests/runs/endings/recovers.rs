@@ -126,6 +126,17 @@ fn with_a_log_that_grew_for_an_outsider() {
     recovers(&format!("core = [1, 2]\n{knobs}\n{THREE}"), &format!("{LEADER_1} {steps}"));
 }
 
+/// The leader cuts logs, by its own limits: those of a follower say nothing.
+#[test]
+fn with_a_follower_that_would_keep_less() {
+    let knobs = "raftstore = { log-gc-count-limit = 50, log-gc-threshold = 50, log-gc-interval = \"2s\" }";
+    let steps = r#"
+        { put = "k1..k20", value = "v" },
+        { restart = 2, raftstore = { log-gc-count-limit = 1, log-gc-threshold = 1 } },
+        { wait = "1s" },"#;
+    recovers(&format!("core = [1, 2, 3]\n{knobs}\n{THREE}"), &format!("{LEADER_1} {steps}"));
+}
+
 #[test]
 fn with_regions_that_are_at_home_on_different_stores() {
     let steps = r#"
