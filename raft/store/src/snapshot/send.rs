@@ -76,7 +76,13 @@ struct Transfer {
     retry_ticks: u64,
     retry_at: u64,
     give_up_at: u64,
+    /// When it gives up for want of news, whatever the receiver says.
+    last_chance: u64,
 }
+
+/// A receiver that answers and gets no further, since its disk does not, is given up after so many timeouts: the log is kept
+/// from the snapshot on until then.
+const PATIENCE: u64 = 8;
 
 impl Outgoing {
     pub(crate) fn new(config: &Config) -> Outgoing {
@@ -122,6 +128,7 @@ impl Outgoing {
             retry_ticks: FIRST_RETRY_TICKS,
             retry_at: tick + FIRST_RETRY_TICKS,
             give_up_at: tick + self.timeout_ticks,
+            last_chance: tick + self.timeout_ticks * PATIENCE,
         };
         transfer.fill_window(env, self.window);
         self.transfers.insert(slot(key), Arc::new(transfer));
@@ -147,13 +154,14 @@ impl Outgoing {
                 // restarted, and has the first chunks alone, would be waited for without end.
                 if (transfer.acked..=transfer.sent).contains(&ack.received) {
                     let transfer = Arc::make_mut(self.transfers.get_mut(&slot(key))?);
-                    transfer.give_up_at = tick + self.timeout_ticks;
                     if ack.received > transfer.acked {
                         transfer.acked = ack.received;
+                        transfer.last_chance = tick + self.timeout_ticks * PATIENCE;
                         transfer.retry_ticks = FIRST_RETRY_TICKS;
                         transfer.retry_at = tick + transfer.retry_ticks;
                         transfer.fill_window(env, self.window);
                     }
+                    transfer.give_up_at = transfer.last_chance.min(tick + self.timeout_ticks);
                 }
                 None
             }

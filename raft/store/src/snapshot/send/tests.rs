@@ -153,6 +153,22 @@ fn a_receiver_that_does_not_want_it_ends_it() {
     }
 }
 
+/// One whose disk stands still has the first chunk, and says so whenever it is asked.
+#[test]
+fn a_receiver_that_answers_and_gets_no_further_is_given_up() {
+    let (mut outgoing, mut env, key) = begun();
+    let timeout = config(1).snapshot_timeout_ticks;
+    let mut ended = None;
+    for tick in 1..=timeout * (PATIENCE + 1) {
+        outgoing.on_ack(&mut env, tick, ack(key, 1, Receiving));
+        if let Some(sent) = outgoing.on_tick(&mut env, tick).pop() {
+            ended.get_or_insert((tick, sent.ok));
+        }
+    }
+    // Its first answer was news.
+    assert_eq!(ended, Some((1 + timeout * PATIENCE, false)));
+}
+
 #[test]
 fn foreign_answers_change_nothing() {
     let (mut outgoing, mut env, key) = begun();

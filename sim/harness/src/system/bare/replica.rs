@@ -438,13 +438,19 @@ impl Replica {
         }
     }
 
-    /// Writes the snapshot that is due, with the log that follows it, if all that it covers is durable.
+    /// Writes the snapshot that is due, with the log that follows it, if all that it covers is durable. What was applied
+    /// while it waited may be worth the next one.
     #[inline]
     fn compact(&mut self, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let durable = self.raw.persisted();
-        let Some(image) = self.compacting.take_if(|image| image.metadata.index <= durable) else {
-            return Ok(());
-        };
+        while let Some(image) = self.compacting.take_if(|image| image.metadata.index <= durable) {
+            self.compact_to(&image, cx)?;
+            self.note_log_limit();
+        }
+        Ok(())
+    }
+
+    fn compact_to(&mut self, image: &Image, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let (first, index) = (self.first, image.metadata.index);
         if index < first {
             return Ok(());
