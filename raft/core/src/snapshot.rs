@@ -9,7 +9,6 @@
 use crate::configuration::Configuration;
 use crate::eraftpb::{Message, MessageType, Snapshot, SnapshotMetadata};
 use crate::error::Error;
-use crate::progress::Progress;
 use crate::raft::Raft;
 use crate::ready::{EntryId, Role};
 
@@ -112,12 +111,14 @@ impl Raft {
         self.leadership.snapshot = SnapshotWish::None;
     }
 
-    /// Whether to wish for a snapshot now: there is a peer that can use one of what is applied. One that asked
-    /// for a later index has to wait, or one snapshot after another would be made in vain.
+    /// Whether to wish for a snapshot now: there is a peer that waits for one and can use one of what is applied. One that
+    /// asked for a later index has to wait, and a silent one gets none, or one snapshot after another would be made in vain.
     pub(crate) fn snapshot_is_due(&self) -> bool {
         let usable = |peer| {
-            let requested = self.tracker.progress(peer).and_then(Progress::requested_snapshot);
-            self.needs_snapshot(peer) && requested.unwrap_or(0) <= self.log.applied()
+            self.tracker.progress(peer).is_some_and(|progress| {
+                let requested = progress.requested_snapshot().unwrap_or(0);
+                progress.awaits_snapshot() && requested <= self.log.applied() && self.needs_snapshot(peer)
+            })
         };
         self.leadership.snapshot == SnapshotWish::Wanted
             && (0..self.tracker.count()).any(|place| usable(self.tracker.id_at(place)))

@@ -444,6 +444,10 @@ impl Replica {
     fn compact(&mut self, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let durable = self.raw.persisted();
         while let Some(image) = self.compacting.take_if(|image| image.metadata.index <= durable) {
+            // Of what raft handed out, some may wait to be executed yet: then there is nothing new in it.
+            if image.metadata.index < self.first {
+                break;
+            }
             self.compact_to(&image, cx)?;
             self.note_log_limit();
         }
@@ -452,9 +456,6 @@ impl Replica {
 
     fn compact_to(&mut self, image: &Image, cx: &mut Cx<'_, '_>) -> Result<(), String> {
         let (first, index) = (self.first, image.metadata.index);
-        if index < first {
-            return Ok(());
-        }
         self.first = index + 1;
         let mut batch = Batch::default();
         batch.put_snapshot(&image.to_snapshot());
