@@ -91,10 +91,11 @@ impl<S: System> Run<S> {
     }
 
     /// Whether a log is longer than it may get for the sake of those who lag behind: a core must not wait for the outside.
-    /// In raftstore the leader decides for all, by its own knobs, and by what its own disk has; a leader outside need not.
+    /// In raftstore the leader decides for all, by its own knobs, and by what its own disk has; a leader outside need not, and
+    /// one that got its log by a snapshot may have a short one while a follower has more.
     fn untrimmed(&self, region: u64, leader: u64, store: u64) -> Option<String> {
         let limit = match self.scenario.system {
-            ast::System::Raftstore if !self.counts(leader) => return None,
+            ast::System::Raftstore if store != leader || !self.counts(leader) => return None,
             ast::System::Raftstore => self.knobs(leader).1.log_gc_count_limit,
             ast::System::Raft => self.scenario.bare.log_limit,
         };
