@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn numbers_names_and_times_do_not_count() {
-        assert_eq!(pattern("replica 101 commits 7@t5, 101 does not"), "replica # commits #, # does not");
+        assert_eq!(pattern("replica 101 commits 7@t5 and 101 not"), "replica # commits # and # not");
         assert_eq!(pattern("in 1.203s the key \"k5 x\" of [1, 2, 3]."), "in # the key \"#\" of [].");
         assert_eq!(pattern("term is 5, not 1"), pattern("term is 117, not 2"));
         let members =
