@@ -92,7 +92,8 @@ impl RawNode {
     /// apply it: see [`apply_conf_change`](RawNode::apply_conf_change).
     ///
     /// One change leads to the new configuration at once, and so do several that leave the voters as they are; others
-    /// go through a joint one (thesis 4.3), or as [`transition`](ConfChangeV2::transition) says. A change without content leaves a joint
+    /// go through a joint one (thesis 4.3), or as [`transition`](ConfChangeV2::transition) says. A change without
+    /// content leaves a joint
     /// configuration; unless it was entered explicitly, the leader proposes that by itself.
     ///
     /// # Errors

@@ -289,7 +289,7 @@ impl Reader<'_> {
     }
 
     /// `None`: cut short. `Some(None)`: it says that there is nothing.
-    #[allow(clippy::option_option)]
+    #[allow(clippy::option_option, reason = "cut short, absent and present are three things")]
     fn maybe(&mut self) -> Option<Option<Bytes>> {
         match self.tag()? {
             0 => Some(None),
